@@ -1,0 +1,61 @@
+# Two commands for a newcomer: make demo, make test. Everything is installed into .venv beside this file.
+# Other Prefect installations and settings around do no harm: ours has its own home, and PREFECT_* is not passed on.
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UNPREFECT := env $$(env | sed -n 's/^\(PREFECT_[A-Za-z0-9_]*\)=.*/-u \1/p') -u PYTHONPATH -u PYTHONHOME
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo up down test check bench docs clean lock format
+
+help:  ## what can be made
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "error: Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; set PYTHON=…")'
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "error: this Python has no venv module; on Debian: apt-get install python3-venv"; exit 1; }
+	@echo "installing into $(VENV) (once; a minute or two)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+install: $(VENV)/.installed  ## set everything up
+
+demo: $(VENV)/.installed  ## release three versions of a shop, good and bad, and watch
+	@$(UNPREFECT) $(BIN)/python -m examples.demo $(ARGS)
+
+up: $(VENV)/.installed  ## start everything here (Ctrl-C ends it)
+	@$(UNPREFECT) $(BIN)/productops up $(ARGS)
+
+down: $(VENV)/.installed  ## end what make up started
+	@$(UNPREFECT) $(BIN)/productops down $(ARGS)
+
+test: $(VENV)/.installed  ## the whole suite
+	@$(UNPREFECT) $(BIN)/python -m pytest -q $(ARGS)
+
+check: $(VENV)/.installed  ## lint, types, import contracts, dependencies, spelling
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/deptry .
+	@$(BIN)/codespell
+
+bench: $(VENV)/.installed  ## measure; prints ratios beside named references
+	@$(UNPREFECT) $(BIN)/python -m benchmarks $(ARGS)
+
+docs: $(VENV)/.installed  ## write the generated reference pages anew
+	@$(BIN)/python -m productops.cli.docs_reference
+
+format: $(VENV)/.installed  ## format and sort
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock:  ## resolve requirements.lock anew for all platforms (needs uv)
+	@uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header --no-emit-index-url --generate-hashes \
+	  --extra all --group dev pyproject.toml --output-file requirements.lock
+
+clean:  ## remove what was installed and what the demo left
+	@rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis bench-results

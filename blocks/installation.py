@@ -1,0 +1,34 @@
+"""The wiring of a flow: settings of this installation, its store and ports."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from productops.adapters.doorbell import Doorbell
+from productops.adapters.local_process import LocalProcessTarget
+from productops.adapters.prefect_api import PrefectApi
+from productops.logs import set_up_logs
+from productops.settings import Settings, load_settings
+from productops.store import Store
+from productops.usecases.context import Context
+
+
+@cache
+def settings() -> Settings:
+    """Settings of this process, read once. Raises: SettingsError."""
+    found = load_settings()
+    set_up_logs(found, program="flow")
+    return found
+
+
+@cache
+def context() -> Context:
+    """What the use cases of a flow run are given; one per process."""
+    found = settings()
+    return Context(
+        store=Store(found.sqlalchemy_url),
+        doorbell=Doorbell(found.doorbell_port),
+        lease_ttl_s=found.lease_ttl_s,
+        target=LocalProcessTarget(found.home),
+        orchestrator=PrefectApi(found.prefect_api_url),
+    )

@@ -1,0 +1,1 @@
+"""The demo shop that every version folder starts: catalogue, cart and checkout over HTTP, standard library only."""

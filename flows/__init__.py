@@ -1,0 +1,1 @@
+"""One file per process; each reads like the runbook."""

@@ -1,0 +1,1 @@
+"""The product: releases, their judge, their traffic and their records. Imports no Prefect."""

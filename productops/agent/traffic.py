@@ -1,0 +1,85 @@
+"""The thread that owns the router: enforce leases first, apply what is wanted, note what is confirmed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import structlog
+
+from productops.agent.leases import Key
+from productops.agent.routes import Snapshot, make_routes
+from productops.agent.state import ACTOR, AgentState
+from productops.domain.routing import ServiceRoute
+from productops.errors import RouterError, StoreUnavailableError
+from productops.usecases.release_rollback import finish_rollbacks, lapse_lease
+
+log = structlog.get_logger(__name__)
+TICK_S = 0.1
+REAPPLY_S = 2.0
+
+
+@dataclass(slots=True)
+class TrafficLoop:
+    """Applies desired traffic. Nothing here waits for the database before the router has what users need."""
+
+    state: AgentState
+    _applied: list[ServiceRoute] = field(default_factory=list)
+    _applied_at: float = -1e9
+    _enforced: set[Key] = field(default_factory=set)
+
+    def run(self) -> None:
+        """Until the agent stops."""
+        self.state.fresh.wait()
+        while not self.state.stopping.is_set():
+            self.state.news.wait(TICK_S)
+            self.state.news.clear()
+            self.turn()
+
+    def turn(self) -> None:
+        """One round: router first, then the records."""
+        snapshot, lapsed = self.state.present()
+        if not self._apply(make_routes(snapshot, lapsed=lapsed)):
+            return
+        try:
+            changed = self._record_lapses(lapsed)
+            changed |= self._record_confirmed(snapshot, lapsed)
+            if changed:
+                self.state.look.set()
+        except StoreUnavailableError as error:
+            log.warning("store unavailable; leases are kept from memory", reason=str(error))
+
+    def _apply(self, routes: list[ServiceRoute]) -> bool:
+        now = self.state.context.clock.monotonic()
+        if routes == self._applied and now - self._applied_at < REAPPLY_S:
+            return True
+        try:
+            self.state.router.apply(routes)
+        except RouterError as error:
+            log.warning("router did not confirm", reason=str(error))
+            self._applied = []
+            return False
+        self._applied, self._applied_at = routes, now
+        self.state.draining = frozenset(
+            ((r.service, r.environment, version), endpoint.port)
+            for r in routes for version, fleet in r.fleets.items() for endpoint in fleet if endpoint.draining
+        )  # fmt: skip
+        return True
+
+    def _record_lapses(self, lapsed: dict[Key, int]) -> bool:
+        """Lapsed leases are in the router already; write them down."""
+        changed = False
+        for (service, environment), beat in lapsed.items():
+            log.warning("lease lapsed, baseline given back", service=service, environment=str(environment))
+            changed |= lapse_lease(self.state.context, service, environment, beat=beat, actor=ACTOR)
+        return changed
+
+    def _record_confirmed(self, snapshot: Snapshot, lapsed: dict[Key, int]) -> bool:
+        pending = [t for t in snapshot.targets if not t.confirmed and t.key not in lapsed]
+        if not pending:
+            return False
+        with self.state.context.store.write() as unit:
+            now = self.state.context.clock.now()
+            for target in pending:
+                unit.traffic.confirm(target.service, target.environment, generation=target.generation, now=now)
+        finish_rollbacks(self.state.context, actor=ACTOR)
+        return True

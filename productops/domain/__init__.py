@@ -1,0 +1,1 @@
+"""Frozen values, state machines and policies; pure."""

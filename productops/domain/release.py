@@ -1,0 +1,156 @@
+"""A release: one version of one service on its way to users, and the moves it may make."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from productops.errors import IllegalTransitionError
+
+
+class Environment(StrEnum):
+    """Where a release goes."""
+
+    DEVELOPMENT = "development"
+    STAGING = "staging"
+    PRODUCTION = "production"
+
+
+class Strategy(StrEnum):
+    """How a rollout gives users the candidate."""
+
+    CANARY = "canary"
+    BLUE_GREEN = "blue-green"
+
+
+class Phase(StrEnum):
+    """Where a release stands. Traffic is on the candidate only in ROLLING_OUT, PAUSED, PROMOTING and VALIDATING."""
+
+    REQUESTED = "requested"
+    DEPLOYING = "deploying"
+    ROLLING_OUT = "rolling_out"
+    PAUSED = "paused"
+    PROMOTING = "promoting"
+    VALIDATING = "validating"
+    PROMOTED = "promoted"
+    ROLLING_BACK = "rolling_back"
+    ROLLED_BACK = "rolled_back"
+    FAILED = "failed"
+
+
+class Cause(StrEnum):
+    """Why a release left the way to its users."""
+
+    VERDICT = "verdict"
+    INCONCLUSIVE = "inconclusive"
+    LEASE_LAPSED = "lease_lapsed"
+    PERSON = "person"
+    CANCELLED = "cancelled"
+    UNHEALTHY = "unhealthy"
+    VALIDATION = "validation"
+    ERROR = "error"
+
+
+# FAILED ends a release that users never saw; ROLLED_BACK one that they did. A promoted release can still be rolled back.
+EDGES: dict[Phase, frozenset[Phase]] = {
+    Phase.REQUESTED: frozenset({Phase.DEPLOYING, Phase.FAILED}),
+    Phase.DEPLOYING: frozenset({Phase.ROLLING_OUT, Phase.PROMOTING, Phase.FAILED}),
+    Phase.ROLLING_OUT: frozenset({Phase.PAUSED, Phase.PROMOTING, Phase.ROLLING_BACK}),
+    Phase.PAUSED: frozenset({Phase.ROLLING_OUT, Phase.PROMOTING, Phase.ROLLING_BACK}),
+    Phase.PROMOTING: frozenset({Phase.VALIDATING, Phase.ROLLING_BACK, Phase.FAILED}),
+    Phase.VALIDATING: frozenset({Phase.PROMOTED, Phase.ROLLING_BACK, Phase.FAILED}),
+    Phase.PROMOTED: frozenset({Phase.ROLLING_BACK}),
+    Phase.ROLLING_BACK: frozenset({Phase.ROLLED_BACK}),
+    Phase.ROLLED_BACK: frozenset(),
+    Phase.FAILED: frozenset(),
+}
+ENDED = frozenset({Phase.PROMOTED, Phase.ROLLED_BACK, Phase.FAILED})
+EXPOSED = frozenset({Phase.ROLLING_OUT, Phase.PAUSED, Phase.PROMOTING, Phase.VALIDATING})
+
+
+def check_move(release_id: str, current: Phase, target: Phase) -> None:
+    """Raises: IllegalTransitionError when the state machine has no edge from ``current`` to ``target``."""
+    if target not in EDGES[current]:
+        raise IllegalTransitionError(f"release {release_id} is {current} and cannot become {target}")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a rollout: the candidate's share of requests, for how long, and whether it is judged.
+
+    ``header_only`` routes nobody but requests with the test header to the candidate (weight 0).
+    """
+
+    weight_pct: int
+    hold_s: float
+    header_only: bool = False
+
+    @property
+    def title(self) -> str:
+        """What a person calls this step."""
+        return "test by header" if self.header_only else f"{self.weight_pct} %"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One release as stored. ``plan`` holds the frozen policy and steps it was requested with."""
+
+    id: str
+    venture: str
+    service: str
+    environment: Environment
+    version: str
+    baseline_version: str | None
+    strategy: Strategy
+    phase: Phase
+    steps: tuple[Step, ...]
+    plan: dict[str, Any]
+    requested_by: str
+    origin: str
+    reason: str
+    cause: Cause | None
+    step_index: int
+    fence: int
+    flow_run_id: str | None
+    created_at: datetime
+    updated_at: datetime
+    ended_at: datetime | None
+    heartbeat_at: datetime | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Nothing moves this release any more, but a roll back of a promoted one."""
+        return self.phase in ENDED
+
+    @property
+    def title(self) -> str:
+        """One line that names it in lists and run names."""
+        return f"{self.service} {self.baseline_version or 'nothing'} → {self.version} ({self.environment})"
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """What happened in one step; counts are of the candidate and the baseline within it."""
+
+    index: int
+    weight_pct: int
+    hold_s: float
+    header_only: bool
+    started_at: datetime
+    ended_at: datetime | None = None
+    verdict: str | None = None
+    reason: str = ""
+    summary: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseEvent:
+    """One line of a release's story; ``seq`` rises within the store and is what a stream resumes from."""
+
+    seq: int
+    release_id: str
+    type: str
+    at: datetime
+    payload: dict[str, Any]

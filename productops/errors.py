@@ -1,0 +1,223 @@
+"""Every error this product raises on purpose.
+
+ProductOpsError
+├── InvalidInputError            422  the caller must change the request
+│   ├── CatalogError             422  a catalog file is wrong (file, line, reason)
+│   ├── SettingsError            422  a setting is missing or impossible
+│   └── DowngradeError           422  the version is older than the live one
+├── NotFoundError                404  unknown venture, service, version or release
+├── UnauthorizedError            401  no valid bearer token
+├── ConflictError                409  somebody else changed it first
+│   ├── ReleaseInFlightError     409  one rollout per service and environment
+│   ├── AlreadyLiveError         409  the version is what users have already
+│   ├── QuarantinedError         409  the version was rolled back here and is barred
+│   ├── IllegalTransitionError   409  the state machine has no such edge
+│   ├── LeaseLostError           409  another holder, or nobody, has the traffic now
+│   └── IdempotencyError         409  the key was used for a different request
+├── CandidateUnhealthyError      424  the candidate never answered its health check
+├── DependencyError              502  an outside system failed                (retryable)
+│   ├── RouterError              502  the router did not take a configuration (retryable)
+│   ├── OrchestratorError        502  Prefect did not take a run              (retryable)
+│   └── StoreUnavailableError    503  the database did not answer             (retryable)
+└── StackError                   500  the processes of `productops up`
+    ├── AlreadyRunningError      409  a stack runs in this home already
+    ├── NotRunningError          503  no stack answers
+    └── PortTakenError           409  another program listens on a port we need
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class ProductOpsError(Exception):
+    """Base of all deliberate errors; ``str()`` is a sentence a user can act on.
+
+    ``status`` is the HTTP answer, ``slug`` the stable name in problem+json and in the docs,
+    ``retryable`` whether the same call may succeed later, ``exit_code`` what the CLI returns.
+    """
+
+    status: ClassVar[int] = 500
+    slug: ClassVar[str] = "internal"
+    title: ClassVar[str] = "Internal error"
+    retryable: ClassVar[bool] = False
+    exit_code: ClassVar[int] = 70
+
+    def __init__(self, detail: str, **extra: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.extra = extra
+
+
+class InvalidInputError(ProductOpsError):
+    """The request cannot be carried out as written."""
+
+    status = 422
+    slug = "invalid-input"
+    title = "Invalid input"
+    exit_code = 64
+
+
+class CatalogError(InvalidInputError):
+    """A catalog file is wrong; ``extra`` may carry ``file`` and ``line``."""
+
+    slug = "catalog-invalid"
+    title = "Catalog entry is invalid"
+    exit_code = 65
+
+
+class SettingsError(InvalidInputError):
+    """A setting is missing, malformed or contradicts another."""
+
+    slug = "settings-invalid"
+    title = "Setting is invalid"
+    exit_code = 78
+
+
+class DowngradeError(InvalidInputError):
+    """The requested version is older than the live one and the caller did not insist."""
+
+    slug = "downgrade"
+    title = "Older than the live version"
+
+
+class NotFoundError(ProductOpsError):
+    """The named venture, service, version, environment or release does not exist."""
+
+    status = 404
+    slug = "not-found"
+    title = "Not found"
+    exit_code = 66
+
+
+class UnauthorizedError(ProductOpsError):
+    """The call carries no valid bearer token."""
+
+    status = 401
+    slug = "unauthorized"
+    title = "Not authorised"
+    exit_code = 77
+
+
+class ConflictError(ProductOpsError):
+    """The state changed under the caller, or forbids the request."""
+
+    status = 409
+    slug = "conflict"
+    title = "Conflict"
+    exit_code = 75
+
+
+class ReleaseInFlightError(ConflictError):
+    """Another rollout of the same service and environment has not ended."""
+
+    slug = "release-in-flight"
+    title = "A release is in flight"
+
+
+class AlreadyLiveError(ConflictError):
+    """The version is the one users have."""
+
+    slug = "already-live"
+    title = "Version is already live"
+
+
+class QuarantinedError(ConflictError):
+    """The version was rolled back here and no newer one has succeeded since."""
+
+    slug = "quarantined"
+    title = "Version is quarantined"
+
+
+class IllegalTransitionError(ConflictError):
+    """The release cannot move from its phase to the asked one."""
+
+    slug = "illegal-transition"
+    title = "Illegal move of a release"
+
+
+class LeaseLostError(ConflictError):
+    """The caller no longer holds the lease on the candidate's traffic; it may move nothing."""
+
+    slug = "lease-lost"
+    title = "Lease lost"
+
+
+class IdempotencyError(ConflictError):
+    """The idempotency key was used before with a different request."""
+
+    slug = "idempotency-key-reused"
+    title = "Idempotency key reused"
+
+
+class CandidateUnhealthyError(ProductOpsError):
+    """The candidate's instances never became healthy; ``extra`` carries the last log lines."""
+
+    status = 424
+    slug = "candidate-unhealthy"
+    title = "Candidate never became healthy"
+    exit_code = 3
+
+
+class DependencyError(ProductOpsError):
+    """An outside system failed or did not answer."""
+
+    status = 502
+    slug = "dependency-failed"
+    title = "A dependency failed"
+    retryable = True
+    exit_code = 69
+
+
+class RouterError(DependencyError):
+    """The router refused a configuration or did not confirm it in time."""
+
+    slug = "router-failed"
+    title = "The router failed"
+
+
+class OrchestratorError(DependencyError):
+    """Prefect refused a run or did not answer."""
+
+    slug = "orchestrator-failed"
+    title = "The orchestrator failed"
+
+
+class StoreUnavailableError(DependencyError):
+    """The database did not answer; nothing was changed."""
+
+    status = 503
+    slug = "store-unavailable"
+    title = "The database is unavailable"
+
+
+class StackError(ProductOpsError):
+    """A process of the local stack cannot run."""
+
+    slug = "stack"
+    title = "The stack failed"
+    exit_code = 71
+
+
+class AlreadyRunningError(StackError):
+    """A stack runs in this home already."""
+
+    status = 409
+    slug = "already-running"
+    title = "Already running"
+
+
+class NotRunningError(StackError):
+    """No stack answers; start one with ``productops up``."""
+
+    status = 503
+    slug = "not-running"
+    title = "Not running"
+
+
+class PortTakenError(StackError):
+    """Another program listens on a port we need."""
+
+    status = 409
+    slug = "port-taken"
+    title = "Port taken"

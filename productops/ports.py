@@ -1,0 +1,102 @@
+"""What the use cases and the agent need from the outside; the adapters provide it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from productops.domain.catalog import Service
+from productops.domain.release import Environment
+from productops.domain.routing import Endpoint, RouterReading, ServiceRoute, VersionKey
+
+
+class Router(Protocol):
+    """The data plane's configuration and counters. Only the agent holds one."""
+
+    def apply(self, routes: Sequence[ServiceRoute]) -> None:
+        """Make the router serve exactly ``routes`` and return when it confirms. Nothing is written when nothing changed.
+
+        Raises: RouterError when it refuses or does not confirm in time; the router keeps what it had.
+        """
+
+    def requests_in_flight(self) -> Mapping[tuple[VersionKey, int], int]:
+        """Requests in flight by version and instance port. Raises: RouterError."""
+
+    def read(self) -> RouterReading:
+        """Counters of all versions, now. Raises: RouterError."""
+
+
+class Process(Protocol):
+    """A running instance on this machine."""
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+
+    @property
+    def started(self) -> float:
+        """Creation time, Unix seconds."""
+
+
+class InstanceTarget(Protocol):
+    """A place where instances run."""
+
+    def prepare(self, service: Service, version: str) -> Path:
+        """Make the version's files available; idempotent. Returns the folder to run in.
+
+        Raises: NotFoundError when the version does not exist, DependencyError when git or pip fails.
+        """
+
+    def exists(self, service: Service, version: str) -> bool:
+        """Whether the version can be had, without preparing it."""
+
+    def start(self, service: Service, environment: Environment, version: str, *, instance_id: str, port: int) -> Process:
+        """Start an instance; it carries ``instance_id`` so that it can be found again after a crash of the starter."""
+
+    def free_port(self, first: int, count: int, taken: Collection[int]) -> int:
+        """A port from ``first`` to ``first + count - 1`` that nobody listens on and that is not ``taken``.
+
+        Raises: DependencyError when there is none.
+        """
+
+    def find(self) -> Mapping[str, Process]:
+        """Every living instance that carries an instance id of this installation."""
+
+    def alive(self, pid: int, started: float) -> bool:
+        """Whether that very process runs (a re-used pid does not count)."""
+
+    def stop(self, pid: int, started: float, *, kill: bool = False) -> None:
+        """Ask the instance and its children to end (or end them, with ``kill``). No error when they are gone."""
+
+    def healthy(self, service: Service, endpoint: Endpoint) -> bool:
+        """One health question, answered within a second."""
+
+    def log_path(self, service: str, environment: Environment, version: str, instance_id: str) -> Path:
+        """Where the instance's output goes."""
+
+    def last_output(self, path: Path, lines: int = 20) -> str:
+        """The last lines of an instance's output, or an empty text."""
+
+
+class Orchestrator(Protocol):
+    """What runs the flows."""
+
+    def start_release(self, release_id: str, parameters: Mapping[str, object]) -> str:
+        """Schedule the release flow at once and return the flow run's id; idempotent per release.
+
+        Raises: OrchestratorError.
+        """
+
+    def start_rollback(self, parameters: Mapping[str, object], *, key: str) -> str:
+        """Schedule the rollback flow and return the flow run's id; idempotent per ``key``. Raises: OrchestratorError."""
+
+    def run_url(self, flow_run_id: str) -> str:
+        """Where a person sees that run."""
+
+
+class Doorbell(Protocol):
+    """Tells the agent that the store has news. Losing a ring costs a fraction of a second, never more."""
+
+    def ring(self) -> None:
+        """Never raises, never blocks."""

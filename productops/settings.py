@@ -1,0 +1,112 @@
+"""Everything that can be set, from the environment (``PRODUCTOPS_…``); one object per process."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from productops.errors import SettingsError
+
+
+def default_home() -> Path:
+    """The state folder when nothing is set: XDG state home, or ``~/.local/state/productops``."""
+    base = os.environ.get("XDG_STATE_HOME")
+    root = Path(base) if base else Path("~/.local/state").expanduser()
+    return root / "productops"
+
+
+class Settings(BaseSettings):
+    """Settings of one installation. Durations are seconds, ports are TCP unless said otherwise."""
+
+    model_config = SettingsConfigDict(env_prefix="PRODUCTOPS_", extra="ignore", frozen=True)
+
+    home: Path = Field(default_factory=default_home, description="Folder of state, logs, database and router files.")
+    catalog: Path = Field(default=Path("catalog"), description="Folder of the declared ventures and services.")
+    database_url: str = Field(
+        default="", description="SQLAlchemy URL; empty means SQLite in the home folder. PostgreSQL: postgresql+psycopg://…"
+    )
+    prefect_database_url: str = Field(default="", description="Database of the Prefect server; empty means SQLite in the home folder.")
+    host: str = Field(default="127.0.0.1", description="Address the API binds to. Anything but loopback needs a token.")
+    port_base: int = Field(
+        default=8700,
+        ge=1024,
+        le=65200,
+        description="First port: API +0, Prefect +1, router +2, router admin +3, agent doorbell (UDP) +4, instances from +10.",
+    )
+    instance_ports: int = Field(default=200, ge=4, le=5000, description="How many ports instances may use, from port_base + 10.")
+    api_token: SecretStr | None = Field(
+        default=None, description="Bearer token of the API; empty means the generated one in the home folder."
+    )
+    lease_ttl_s: float = Field(default=15.0, gt=0.5, le=600, description="How long traffic stays on a candidate nobody renews.")
+    drain_timeout_s: float = Field(default=10.0, ge=0, le=600, description="Longest wait for requests in flight before a stop.")
+    stop_grace_s: float = Field(default=5.0, ge=0, le=120, description="Seconds between SIGTERM and SIGKILL of an instance.")
+    metrics_retention_s: int = Field(default=86_400, ge=600, description="How long per-second traffic rows are kept.")
+    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    log_json: bool = Field(default=True, description="JSON lines when true, coloured text when false.")
+    user: str = Field(
+        default="",
+        validation_alias=AliasChoices("PRODUCTOPS_USER", "USER", "LOGNAME"),
+        description="Who acts, for the audit; the login name when empty.",
+    )
+
+    @field_validator("log_level")
+    @classmethod
+    def _known_level(cls, value: str) -> str:
+        if value.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+            raise ValueError("use DEBUG, INFO, WARNING or ERROR")
+        return value.upper()
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """The store's URL with the SQLite default filled in."""
+        return self.database_url or f"sqlite:///{self.home / 'productops.db'}"
+
+    @property
+    def api_port(self) -> int:
+        """TCP port of the REST interface."""
+        return self.port_base
+
+    @property
+    def prefect_port(self) -> int:
+        """TCP port of the Prefect server and its UI."""
+        return self.port_base + 1
+
+    @property
+    def router_port(self) -> int:
+        """TCP port where users' requests enter."""
+        return self.port_base + 2
+
+    @property
+    def router_admin_port(self) -> int:
+        """TCP port of the router's admin interface (loopback)."""
+        return self.port_base + 3
+
+    @property
+    def doorbell_port(self) -> int:
+        """UDP port on loopback; a datagram makes the agent look at the store at once."""
+        return self.port_base + 4
+
+    @property
+    def api_url(self) -> str:
+        """Where the CLI and the docs find the API."""
+        return f"http://127.0.0.1:{self.api_port}"
+
+    @property
+    def prefect_api_url(self) -> str:
+        """Prefect's REST interface."""
+        return f"http://127.0.0.1:{self.prefect_port}/api"
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the environment once.
+
+    Raises: SettingsError naming each wrong setting, its environment variable and the reason.
+    """
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        lines = [f"PRODUCTOPS_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()]
+        raise SettingsError("; ".join(lines)) from error

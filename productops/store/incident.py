@@ -1,0 +1,50 @@
+"""Incidents."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from productops.store.identity import new_id
+from productops.store.tables import IncidentRow
+
+
+class Incidents:
+    """Repository of incidents within one transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def open(
+        self, *, venture_id: uuid.UUID | None, kind: str, severity: str, title: str, description: str,
+        services: list[str], detection: str, impact: dict[str, Any], now: datetime,
+    ) -> str:  # fmt: skip
+        """Open an incident and return its id."""
+        row = IncidentRow(
+            incident_id=new_id(), venture_id=venture_id, incident_type=kind, severity=severity, status="open", title=title[:255],
+            description=description, affected_services=list(services), detection_method=detection,
+            impact_assessment=impact, detected_at=now,
+        )  # fmt: skip
+        self._session.add(row)
+        return str(row.incident_id)
+
+    def newest(self, limit: int = 50) -> list[dict[str, Any]]:
+        """The newest incidents as plain values."""
+        return [_incident(r) for r in self._session.scalars(select(IncidentRow).order_by(IncidentRow.detected_at.desc()).limit(limit))]
+
+    def find(self, incident_id: str) -> dict[str, Any] | None:
+        """One incident as plain values."""
+        row = self._session.get(IncidentRow, uuid.UUID(incident_id))
+        return _incident(row) if row else None
+
+
+def _incident(row: IncidentRow) -> dict[str, Any]:
+    return {
+        "incident_id": str(row.incident_id), "type": row.incident_type, "severity": row.severity, "status": row.status,
+        "title": row.title, "description": row.description, "services": row.affected_services, "detection": row.detection_method,
+        "impact": row.impact_assessment, "detected_at": row.detected_at.isoformat(),
+    }  # fmt: skip

@@ -1,0 +1,1 @@
+"""One public function is one intent of a user."""

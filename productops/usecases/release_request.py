@@ -1,0 +1,215 @@
+"""Ask for a release: every check, one transaction, then the flow is started."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+
+import structlog
+
+from productops.domain.catalog import Service
+from productops.domain.release import Environment, Phase, Release, Strategy
+from productops.domain.strategies import Overrides, plan_rollout
+from productops.domain.versions import check_version, is_older
+from productops.errors import (
+    AlreadyLiveError,
+    ConflictError,
+    DowngradeError,
+    InvalidInputError,
+    NotFoundError,
+    OrchestratorError,
+    QuarantinedError,
+    ReleaseInFlightError,
+)
+from productops.store import Unit
+from productops.store.identity import new_id
+from productops.usecases.context import Actor, Context
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseWish:
+    """What somebody wants released. ``venture`` may be left out where the service tells it."""
+
+    service: str
+    version: str
+    environment: Environment = Environment.PRODUCTION
+    venture: str | None = None
+    strategy: Strategy | None = None
+    overrides: Overrides = field(default_factory=Overrides)
+    force_downgrade: bool = False
+    lift_quarantine: bool = False
+    note: str = ""
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the wish: two requests with it are the same request."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, default=str).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The answer to a request: its release, and whether an earlier request with the same idempotency key made it."""
+
+    release: Release
+    replayed: bool
+
+
+def request_release(context: Context, wish: ReleaseWish, *, actor: Actor, idempotency_key: str | None = None) -> Release:
+    """Write the release, not yet started. The same idempotency key and wish return the first release.
+
+    Raises: NotFoundError, InvalidInputError, DowngradeError, AlreadyLiveError, QuarantinedError, ReleaseInFlightError,
+        IdempotencyError, StoreUnavailableError. Nothing is written then.
+    """
+    return place_release(context, wish, actor=actor, idempotency_key=idempotency_key).release
+
+
+def place_release(context: Context, wish: ReleaseWish, *, actor: Actor, idempotency_key: str | None = None) -> Placed:
+    """``request_release`` that also tells whether the request was a repetition. Raises: as ``request_release``."""
+    check_version(wish.version)
+    remembered = _remembered(context, wish, idempotency_key)
+    if remembered is not None:
+        return Placed(remembered, replayed=True)
+    service = _find_version(context, wish)
+    try:
+        return _write(context, service, wish, actor=actor, idempotency_key=idempotency_key)
+    except ConflictError:  # perhaps with this very request, sent twice at the same moment
+        remembered = _remembered(context, wish, idempotency_key)
+        if remembered is None:
+            raise
+        return Placed(remembered, replayed=True)
+
+
+def plan_release(context: Context, wish: ReleaseWish, *, actor: Actor) -> Release:
+    """The release that ``request_release`` would write, with every check; nothing is written. Raises: as ``request_release``."""
+    check_version(wish.version)
+    service = _find_version(context, wish)
+    with context.store.write() as unit:
+        release = _draft(unit, service, wish, actor=actor, context=context)
+        unit.undo()
+    return release
+
+
+def _find_version(context: Context, wish: ReleaseWish) -> Service:
+    """The service, when it has the wished version. Raises: NotFoundError, InvalidInputError."""
+    with context.store.read() as unit:
+        service = unit.catalog.service(wish.service)
+    _check_owner(service, wish)
+    if context.target is not None and not context.target.exists(service, wish.version):
+        raise NotFoundError(f"version {wish.version} of {wish.service} does not exist: {_where(service, wish.version)} was not found")
+    return service
+
+
+def _write(context: Context, service: Service, wish: ReleaseWish, *, actor: Actor, idempotency_key: str | None) -> Placed:
+    now = context.clock.now()
+    with context.store.write() as unit:
+        if idempotency_key and (known := unit.releases.remembered(idempotency_key, wish.fingerprint())):
+            return Placed(unit.releases.get(known), replayed=True)
+        release = _draft(unit, service, wish, actor=actor, context=context)
+        unit.releases.add(release)
+        unit.releases.tell(release.id, "requested", {"title": release.title, "by": actor.name, "origin": actor.origin}, now=now)
+        unit.deployments.record(release, unit.catalog.venture_id(release.venture))
+        detail = {"service": wish.service, "version": wish.version, "environment": wish.environment.value}
+        unit.audit.add(
+            "release.requested", f"release/{release.id}", actor=actor.name, origin=actor.origin, now=now, reason=wish.note, detail=detail
+        )
+        if idempotency_key:
+            unit.releases.remember(idempotency_key, wish.fingerprint(), release.id, now=now)
+    return Placed(release, replayed=False)
+
+
+def start_release(context: Context, release: Release) -> str | None:
+    """Start the flow of a stored release; returns the flow run's id.
+
+    ``None`` when the orchestrator does not answer: the release stays requested and the reconciler starts it.
+    """
+    parameters = {
+        "release_id": release.id, "venture": release.venture, "service": release.service, "version": release.version,
+        "environment": release.environment.value, "strategy": release.strategy.value,
+    }  # fmt: skip
+    try:
+        return context.need_orchestrator().start_release(release.id, parameters)
+    except OrchestratorError as error:
+        log.warning("release not started yet", release_id=release.id, reason=str(error))
+        return None
+
+
+def _remembered(context: Context, wish: ReleaseWish, key: str | None) -> Release | None:
+    if key is None:
+        return None
+    with context.store.read() as unit:
+        known = unit.releases.remembered(key, wish.fingerprint())
+        return unit.releases.get(known) if known else None
+
+
+def _check_owner(service: Service, wish: ReleaseWish) -> None:
+    if wish.venture and wish.venture != service.venture:
+        raise InvalidInputError(f"service {service.name} belongs to venture {service.venture}, not {wish.venture}")
+
+
+def _where(service: Service, version: str) -> str:
+    source = service.spec.run.versions
+    if source.kind == "git":
+        return f"reference {source.ref.replace('{version}', version)} in {source.repository}"
+    return f"{source.kind} {source.path.replace('{version}', version)}"
+
+
+def _draft(unit: Unit, service: Service, wish: ReleaseWish, *, actor: Actor, context: Context) -> Release:
+    active = unit.releases.active(service.name, wish.environment)
+    if active is not None:
+        raise ReleaseInFlightError(
+            f"release {active.id} ({active.title}) is {active.phase}; wait for it or roll it back first", release_id=active.id
+        )
+    baseline = unit.traffic.get(service.name, wish.environment).baseline_version
+    _check_version_order(wish, baseline)
+    _check_quarantine(unit, wish)
+    strategy = wish.strategy or service.spec.rollout.strategy
+    plan = plan_rollout(strategy, service.spec.rollout, wish.overrides)
+    now = context.clock.now()
+    return Release(
+        id=str(new_id()),
+        venture=service.venture,
+        service=service.name,
+        environment=wish.environment,
+        version=wish.version,
+        baseline_version=baseline,
+        strategy=strategy,
+        phase=Phase.REQUESTED,
+        steps=plan.steps if baseline else (),
+        plan=plan.to_dict() | {"note": wish.note, "quarantine": service.spec.rollout.quarantine, "revision": service.revision},
+        requested_by=actor.name,
+        origin=actor.origin,
+        reason="",
+        cause=None,
+        step_index=-1,
+        fence=0,
+        flow_run_id=None,
+        created_at=now,
+        updated_at=now,
+        ended_at=None,
+    )
+
+
+def _check_version_order(wish: ReleaseWish, baseline: str | None) -> None:
+    if baseline is None:
+        return
+    if baseline == wish.version:
+        raise AlreadyLiveError(f"{wish.service} {wish.version} is what users in {wish.environment} have already")
+    if is_older(wish.version, baseline) and not wish.force_downgrade:
+        raise DowngradeError(
+            f"{wish.version} is older than {baseline}, which is live in {wish.environment}; "
+            "insist with --force-downgrade (force_downgrade: true), or roll back the release that brought it"
+        )
+
+
+def _check_quarantine(unit: Unit, wish: ReleaseWish) -> None:
+    barred = unit.quarantine.reason(wish.service, wish.environment, wish.version)
+    if barred is None:
+        return
+    if not wish.lift_quarantine:
+        raise QuarantinedError(
+            f"{wish.service} {wish.version} was rolled back in {wish.environment}: {barred}. "
+            "Release a newer version, or insist with --lift-quarantine (lift_quarantine: true)"
+        )
+    unit.quarantine.lift(wish.service, wish.environment, wish.version)

@@ -1,0 +1,207 @@
+"""Give users the baseline: begun by a verdict, a lapsed lease, a person or an error; finished when the router confirms."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from productops.domain.release import EXPOSED, Cause, Environment, Phase, Release
+from productops.domain.traffic import InstanceState
+from productops.errors import ConflictError, NotFoundError
+from productops.store import Unit
+from productops.usecases.context import Actor, Context
+from productops.usecases.release_summary import release_summary
+
+CONFIRM_WITHIN = timedelta(seconds=30)
+# These say that the version is bad; a lost lease or a cancelled run only say that nobody watched it to the end.
+_BLAMES_VERSION = frozenset({Cause.VERDICT, Cause.VALIDATION, Cause.PERSON, Cause.UNHEALTHY})
+
+
+def give_baseline_back(
+    context: Context, release_id: str, *, cause: Cause, reason: str, actor: Actor, evidence: dict[str, Any] | None = None
+) -> Release:
+    """Take the candidate out of the traffic; safe to call by anybody, any number of times.
+
+    A release that no user saw ends as failed at once; one that users saw becomes rolling_back until the router confirms.
+    An ended release is returned as it is. Raises: NotFoundError, StoreUnavailableError.
+    """
+    with context.store.write() as unit:
+        release = unit.releases.get(release_id)
+        if release.ended or release.phase is Phase.ROLLING_BACK:
+            return release
+        release = _leave(unit, release, cause=cause, reason=reason, actor=actor, evidence=evidence or {}, context=context)
+    context.doorbell.ring()
+    return release
+
+
+def _leave(unit: Unit, release: Release, *, cause: Cause, reason: str, actor: Actor, evidence: dict[str, Any], context: Context) -> Release:
+    now = context.clock.now()
+    target = Phase.ROLLING_BACK if release.phase in EXPOSED else Phase.FAILED
+    moved = unit.releases.move(release.id, target, actor=actor.name, reason=reason, now=now, cause=cause, evidence=evidence)
+    generation = unit.traffic.give_back(release.service, release.environment, release_id=release.id)
+    unit.fleets.want(release.service, release.environment, release.version, 0, now=now)
+    _quarantine(unit, moved, cause=cause, reason=reason, context=context)
+    unit.deployments.record(moved, unit.catalog.venture_id(release.venture), summary=release_summary(unit, moved))
+    detail = {"cause": cause.value, "generation": generation, "version": release.version, "baseline": release.baseline_version}
+    unit.audit.add(
+        f"release.{target.value}", f"release/{release.id}", actor=actor.name, origin=actor.origin, now=now, reason=reason, detail=detail
+    )
+    return moved
+
+
+def _quarantine(unit: Unit, release: Release, *, cause: Cause, reason: str, context: Context) -> None:
+    if cause in _BLAMES_VERSION and release.plan.get("quarantine", True):
+        unit.quarantine.add(
+            release.service, release.environment, release.version, release_id=release.id, reason=reason, now=context.clock.now()
+        )
+
+
+def lapse_lease(context: Context, service: str, environment: Environment, *, beat: int, actor: Actor) -> bool:
+    """Write down that a lease lapsed: baseline, release, incident, audit, in one transaction.
+
+    False when the lease was renewed or ended meanwhile. Raises: StoreUnavailableError.
+    """
+    with context.store.write() as unit:
+        target = unit.traffic.find(service, environment)
+        if target is None or target.lease is None or not unit.traffic.lapse(service, environment, beat=beat):
+            return False
+        now = context.clock.now()
+        reason = f"nobody renewed the lease of {target.lease.holder} for {target.lease.ttl_s:g} s"
+        if target.release_id is None:
+            return True
+        release = unit.releases.get(target.release_id)
+        venture = unit.catalog.venture_id(release.venture)
+        if not release.ended and release.phase is not Phase.ROLLING_BACK:
+            _leave(unit, release, cause=Cause.LEASE_LAPSED, reason=reason, actor=actor, evidence={"beat": beat}, context=context)
+        incident = unit.incidents.open(
+            venture_id=venture, kind="deployment", severity="SEV3", title=f"Lease lapsed: {release.title}",
+            description=f"The process that carried out release {release.id} stopped renewing its lease at {target.candidate_pct} % of "
+            f"the traffic. Users were given {target.baseline_version} again.",
+            services=[service], detection="lease", impact={"release_id": release.id, "candidate_pct": target.candidate_pct}, now=now,
+        )  # fmt: skip
+        unit.releases.tell(release.id, "incident", {"incident_id": incident, "reason": reason}, now=now)
+    return True
+
+
+def finish_rollbacks(context: Context, *, actor: Actor) -> list[str]:
+    """End every release in rolling_back whose baseline the router confirmed; returns their ids."""
+    with context.store.read() as unit:
+        waiting = [r for r in unit.releases.all_active() if r.phase is Phase.ROLLING_BACK]
+    return [release.id for release in waiting if _finish(context, release.id, actor=actor)]
+
+
+def _finish(context: Context, release_id: str, *, actor: Actor) -> bool:
+    with context.store.write() as unit:
+        release = unit.releases.get(release_id)
+        target = unit.traffic.get(release.service, release.environment)
+        if release.phase is not Phase.ROLLING_BACK or not target.confirmed:
+            return False
+        now = context.clock.now()
+        confirmed_at = (target.applied_at or now).isoformat()
+        evidence = {"generation": target.generation, "baseline_confirmed_at": confirmed_at}
+        ended = unit.releases.move(
+            release_id, Phase.ROLLED_BACK, actor=actor.name, reason=release.reason, now=now, cause=release.cause, evidence=evidence
+        )
+        unit.deployments.record(ended, unit.catalog.venture_id(ended.venture), summary=release_summary(unit, ended))
+        unit.audit.add("release.rolled_back", f"release/{release_id}", actor=actor.name, origin=actor.origin, now=now, detail=evidence)
+    return True
+
+
+def roll_back(context: Context, release_id: str, *, reason: str, actor: Actor) -> Release:
+    """A person's word. In flight: at once. Promoted with a warm old fleet: at once. Promoted and cold: when the fleet is up again.
+
+    Raises: ConflictError when the release ended otherwise or is no longer what users have, NotFoundError, StoreUnavailableError.
+    """
+    with context.store.read() as unit:
+        release = unit.releases.get(release_id)
+    if not release.ended:
+        return give_baseline_back(context, release_id, cause=Cause.PERSON, reason=reason, actor=actor)
+    if release.phase is not Phase.PROMOTED:
+        raise ConflictError(f"release {release_id} is {release.phase}: there is nothing to roll back")
+    return _restore_or_prepare(context, release, reason=reason, actor=actor)
+
+
+def _restore_or_prepare(context: Context, release: Release, *, reason: str, actor: Actor) -> Release:
+    if release.baseline_version is None:
+        raise ConflictError(f"release {release.id} was the first of {release.service}: there is no earlier version to give back")
+    previous, now = release.baseline_version, context.clock.now()
+    with context.store.write() as unit:
+        target = unit.traffic.get(release.service, release.environment)
+        if target.baseline_version != release.version or target.release_id is not None:
+            raise ConflictError(f"{release.version} is not what users of {release.service} have undisturbed; roll back the newest release")
+        healthy = [i for i in unit.fleets.instances_of(release.service, release.environment, previous) if i.state is InstanceState.HEALTHY]
+        _ask_for_fleet(unit, release, previous, reason=reason, actor=actor, now=now)
+        if healthy:
+            release = _restore(unit, release, previous, reason=reason, actor=actor, context=context)
+    context.doorbell.ring()
+    return release
+
+
+def _ask_for_fleet(unit: Unit, release: Release, version: str, *, reason: str, actor: Actor, now: datetime) -> None:
+    """Want the earlier version's instances, once, without an end to their keeping. Raises: ConflictError when they cannot run."""
+    wanted = unit.catalog.service(release.service).spec.run.instances
+    fleet = unit.fleets.find(release.service, release.environment, version)
+    if fleet is not None and fleet.desired >= wanted and fleet.failure:
+        raise ConflictError(f"{version} cannot be brought back: {fleet.failure}; users keep {release.version}")
+    if fleet is not None and fleet.desired >= wanted and fleet.keep_until is None:
+        return
+    unit.fleets.want(release.service, release.environment, version, wanted, now=now)
+    unit.releases.tell(release.id, "rollback_prepared", {"version": version, "reason": reason, "by": actor.name}, now=now)
+
+
+def _restore(unit: Unit, release: Release, previous: str, *, reason: str, actor: Actor, context: Context) -> Release:
+    now = context.clock.now()
+    moved = unit.releases.move(release.id, Phase.ROLLING_BACK, actor=actor.name, reason=reason, now=now, cause=Cause.PERSON)
+    generation = unit.traffic.restore(release.service, release.environment, expected=release.version, version=previous)
+    unit.fleets.want(release.service, release.environment, release.version, 0, now=now)
+    _quarantine(unit, moved, cause=Cause.PERSON, reason=reason, context=context)
+    unit.audit.add(
+        "release.rolling_back", f"release/{release.id}", actor=actor.name, origin=actor.origin, now=now, reason=reason,
+        detail={"cause": Cause.PERSON.value, "generation": generation, "version": release.version, "baseline": previous},
+    )  # fmt: skip
+    return moved
+
+
+def await_rolled_back(context: Context, release_id: str, *, timeout: timedelta) -> Release:
+    """Wait until a roll back is confirmed by the router. Raises: ConflictError when it is not in time."""
+    deadline = context.clock.monotonic() + timeout.total_seconds()
+    while True:
+        with context.store.read() as unit:
+            release = unit.releases.get(release_id)
+        if release.ended:
+            return release
+        if context.clock.monotonic() > deadline:
+            raise ConflictError(f"release {release_id} is still {release.phase}: the router has not confirmed the baseline yet")
+        context.clock.sleep(0.05)
+
+
+def find_to_roll_back(context: Context, release_id: str | None, service: str, environment: Environment) -> Release:
+    """The named release; without an id the one in flight, else the promotion users have. Raises: NotFoundError."""
+    with context.store.read() as unit:
+        if release_id:
+            return unit.releases.get(release_id)
+        unit.catalog.service(service)
+        found = unit.releases.active(service, environment) or unit.releases.last_promoted(service, environment)
+    if found is None:
+        raise NotFoundError(f"{service} has no release in {environment} that could be rolled back")
+    return found
+
+
+def complete_roll_back(context: Context, release_id: str, *, reason: str, actor: Actor) -> Release:
+    """Bring a roll back to its end: wait for a cold fleet, restore it, wait for the router.
+
+    Raises: ConflictError when the earlier version never became healthy, or the router does not confirm within 30 s.
+    """
+    with context.store.read() as unit:
+        release = unit.releases.get(release_id)
+        timeout_s = unit.catalog.service(release.service).spec.run.health.timeout_s
+    deadline = context.clock.monotonic() + timeout_s
+    while release.phase is Phase.PROMOTED:
+        release = roll_back(context, release_id, reason=reason, actor=actor)
+        if release.phase is Phase.PROMOTED:
+            if context.clock.monotonic() > deadline:
+                raise ConflictError(
+                    f"{release.baseline_version} did not become healthy within {timeout_s:g} s; users keep {release.version}"
+                )
+            context.clock.sleep(0.2)
+    return await_rolled_back(context, release_id, timeout=CONFIRM_WITHIN)

@@ -1,0 +1,1 @@
+"""Thin Prefect tasks: retries, timeouts and run names around one use case each."""
