@@ -75,6 +75,9 @@ class InstanceTarget(Protocol):
     def log_path(self, service: str, environment: Environment, version: str, instance_id: str) -> Path:
         """Where the instance's output goes."""
 
+    def trim_logs(self, max_bytes: int) -> int:
+        """Cut every instance's log that has grown past ``max_bytes``; returns how many were cut."""
+
     def last_output(self, path: Path, lines: int = 20) -> str:
         """The last lines of an instance's output, or an empty text."""
 

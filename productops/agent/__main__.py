@@ -51,6 +51,7 @@ def read_loop(state: AgentState) -> None:
     while not state.stopping.is_set():
         try:
             state.read_store()
+            state.fleet_work.set()
         except StoreUnavailableError as error:
             log.warning("store unreadable", reason=str(error))
             state.news.set()

@@ -22,6 +22,8 @@ log = structlog.get_logger(__name__)
 TICK_S = 0.25
 BACKOFF_MAX_S = 30.0
 STABLE_S = 60.0
+TRIM_EVERY_S = 30.0
+LOG_MAX_BYTES = 20_000_000
 
 
 @dataclass(slots=True)
@@ -49,6 +51,7 @@ class FleetLoop:
     _lives: dict[str, Life] = field(default_factory=dict)
     _preparing: set[tuple[str, str]] = field(default_factory=set)
     _prepared: dict[tuple[str, str], str] = field(default_factory=dict)
+    _trimmed_at: float = 0.0
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(max_workers=8, thread_name_prefix="fleet"))
 
     def run(self) -> None:
@@ -60,14 +63,21 @@ class FleetLoop:
             self.state.fleet_work.clear()
             try:
                 self.turn()
+                self._trim_logs()
             except StoreUnavailableError as error:
                 log.warning("store unavailable; instances stay as they are", reason=str(error))
         self._pool.shutdown(wait=False, cancel_futures=True)
 
+    def _trim_logs(self) -> None:
+        now = self.state.context.clock.monotonic()
+        if now - self._trimmed_at > TRIM_EVERY_S:
+            self._trimmed_at = now
+            self.state.target.trim_logs(LOG_MAX_BYTES)
+
     def turn(self) -> None:
         """One round over all fleets."""
-        self._expire_warm()
-        snapshot = self.state.snapshot
+        snapshot = self.state.read_store()  # this thread alone writes instances: what it reads now is not older than what it did
+        self._expire_warm(snapshot)
         services = {s.name: s for s in snapshot.services}
         by_fleet: dict[tuple[str, str, str], list[Instance]] = {}
         for instance in snapshot.instances:
@@ -203,6 +213,7 @@ class FleetLoop:
         """A dead instance is started again with growing pauses; one that never lived long enough fails its fleet."""
         now = self.state.context.clock.monotonic()
         if instance.state is not InstanceState.CRASHED:
+            self._sweep(instance)
             pause = min(BACKOFF_MAX_S, 0.5 * 2 ** min(instance.restarts, 8)) * random.uniform(0.8, 1.2)  # noqa: S311
             life.retry_at = now + (pause if instance.pid is not None else 0.0)
             self._set(instance, state=InstanceState.CRASHED, last_output=self._output(instance))
@@ -226,6 +237,7 @@ class FleetLoop:
         now = self.state.context.clock.monotonic()
         life = self._lives.setdefault(instance.id, Life(since=now))
         if instance.pid is None or instance.started is None or not self.state.target.alive(instance.pid, instance.started):
+            self._sweep(instance)
             self._set(instance, state=InstanceState.STOPPED)
             self._lives.pop(instance.id, None)
             return True
@@ -257,11 +269,16 @@ class FleetLoop:
         except RouterError:
             return False
 
+    def _sweep(self, instance: Instance) -> None:
+        """End children that outlived the instance: they may still hold its port."""
+        if instance.pid is not None and instance.started is not None:
+            self.state.target.stop(instance.pid, instance.started, kill=True)
+
     # ---- records
 
-    def _expire_warm(self) -> None:
+    def _expire_warm(self, snapshot: Snapshot) -> None:
         now = self.state.context.clock.now()
-        due = [f for f in self.state.snapshot.fleets if f.keep_until is not None and f.keep_until < now]
+        due = [f for f in snapshot.fleets if f.keep_until is not None and f.keep_until < now]
         if due:
             with self.state.context.store.write() as unit:
                 for fleet in due:
@@ -292,7 +309,7 @@ class FleetLoop:
                 self._adopt_one(known[instance_id], process)
             else:
                 log.warning("stopping an instance that no row knows", instance=instance_id, pid=process.pid)
-                self.state.target.stop(process.pid, process.started)
+                self.state.target.stop(process.pid, process.started, kill=True)
 
     def _adopt_one(self, instance: Instance, process: Process) -> None:
         if (instance.pid, instance.started) != (process.pid, process.started):

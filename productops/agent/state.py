@@ -38,8 +38,8 @@ class AgentState:
         place = ((instance.service, instance.environment, instance.version), instance.port)
         return place in self.draining and self.router.requests_in_flight().get(place, 0) == 0
 
-    def read_store(self) -> None:
-        """Take a new snapshot. Raises: StoreUnavailableError; the old one stays then."""
+    def read_store(self) -> Snapshot:
+        """Take a new snapshot and share it. Raises: StoreUnavailableError; the old one stays then."""
         read_at = self.context.clock.monotonic()
         with self.context.store.read() as unit:
             snapshot = Snapshot(
@@ -53,7 +53,7 @@ class AgentState:
             self.watch.observe(snapshot.targets, read_at=read_at, now=self.context.clock.now())
         self.fresh.set()
         self.news.set()
-        self.fleet_work.set()
+        return snapshot
 
     def present(self) -> tuple[Snapshot, dict[Key, int]]:
         """The newest snapshot and the leases that have lapsed by now (key → beat)."""

@@ -58,19 +58,24 @@ class ArmCounters:
 
 @dataclass(frozen=True, slots=True)
 class RouterReading:
-    """One scrape: ``uptime_s`` of the router (a fall means that the counters began anew) and counters by version."""
+    """One scrape: ``uptime_s`` of the router (a fall means that the counters began anew) and counters by version.
+
+    ``life`` names the router's process where it can be told apart: readings of different lives are never compared, even when the
+    younger one has run for longer than the older had.
+    """
 
     uptime_s: float
     arms: dict[VersionKey, ArmCounters]
+    life: int = 0
 
 
 def second_between(before: RouterReading, after: RouterReading, key: VersionKey) -> ArmSecond | None:
     """Traffic of ``key`` between two scrapes; ``None`` when it cannot be known (restart, or a counter fell)."""
-    if after.uptime_s < before.uptime_s:
+    if after.uptime_s < before.uptime_s or after.life != before.life:
         return None
     new = after.arms.get(key)
     if new is None:
-        return ArmSecond()
+        return None if key in before.arms else ArmSecond()
     old = before.arms.get(key, ArmCounters(0, 0, LatencyHistogram()))
     latency = histogram_between(old.latency, new.latency)
     requests, failures = new.requests - old.requests, new.failures - old.failures

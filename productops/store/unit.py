@@ -100,5 +100,5 @@ class Store:
             yield Unit(session)
 
     def close(self) -> None:
-        """Give the connections back; also what a process must do right after a fork."""
-        self._engine.dispose(close=False)
+        """Give the connections back."""
+        self._engine.dispose()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -84,9 +86,8 @@ def _markdown(release: Release, sentence: str, table: list[dict[str, Any]], tran
 
 def _plain(value: Any) -> str:
     """Text that Markdown shows as it is: reasons may quote what a service printed."""
-    text = "" if value is None else str(value)
-    for mark in "\\`*_[]<>|#":
-        text = text.replace(mark, f"\\{mark}") if mark != "\\" else text.replace("\\", "\\\\")
+    text = html.escape("" if value is None else str(value), quote=False)
+    text = re.sub(r"([\\`*_\[\]|#])", r"\\\1", text)
     return text.replace("\n", " ")
 
 

