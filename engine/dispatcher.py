@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import gc
+import importlib
+import json
 import os
 import signal
 import socket
@@ -15,18 +18,30 @@ import sys
 from typing import Any
 
 import structlog
-from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.events.worker import EventsWorker
 from prefect.flow_engine import run_flow
 from prefect.flows import Flow
 from prefect.logging.configuration import setup_logging
 from prefect.logging.handlers import APILogWorker
 
+from blocks.installation import context
 from engine.deployments import load_flows
 from engine.listener import listen
 from productops.logs import set_up_logs
 from productops.settings import Settings, load_settings
+from productops.usecases.run_claims import note_process
 
 log = structlog.get_logger("dispatcher")
+# Imported late by Prefect, inside a run; a newer Prefect without one of them must be told here.
+_LATE_MODULES = (
+    "anyio._backends._asyncio",
+    "encodings.idna",
+    "prefect.concurrency.services",
+    "prefect.task_engine",
+    "prefect.utilities.visualization",
+    "rich._emoji_codes",
+)
 
 
 def main() -> int:
@@ -34,6 +49,7 @@ def main() -> int:
     settings = load_settings()
     set_up_logs(settings, program="dispatcher")
     flows = load_flows()
+    warm_up()
     reading, writing = os.pipe()
     listener = os.fork()
     if listener == 0:
@@ -47,12 +63,20 @@ def main() -> int:
     signal.signal(signal.SIGINT, lambda *_: _stop(listener))
     with os.fdopen(reading) as lines:
         for line in lines:
-            flow_run_id, attempt = line.split()
             if os.fork() == 0:
                 os.close(lines.fileno())
-                _run_and_exit(flows, flow_run_id, int(attempt))
+                _run_and_exit(flows, line)
     log.error("the listener has gone; the supervisor starts both again")
     return 70
+
+
+def warm_up() -> None:
+    """Load what a run would load first, and keep the collector from touching (and so copying) it in every fork."""
+    for name in _LATE_MODULES:
+        importlib.import_module(name)
+    context()  # opens no connection before it is used
+    gc.collect()
+    gc.freeze()
 
 
 def _stop(listener: int) -> None:
@@ -81,42 +105,33 @@ def _listen(settings: Settings, pipe: int) -> None:
     )
 
 
-def _run_and_exit(flows: dict[str, Flow[..., Any]], flow_run_id: str, attempt: int) -> None:
+def _run_and_exit(flows: dict[str, Flow[..., Any]], line: str) -> None:
     """Body of a run's process: never returns."""
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
     os.setsid()
     code = 1
     try:
-        os.environ["PREFECT__FLOW_RUN_ID"] = flow_run_id
+        order = json.loads(line)
+        run = FlowRun.model_validate(order["run"])
+        os.environ["PREFECT__FLOW_RUN_ID"] = str(run.id)
+        structlog.contextvars.bind_contextvars(flow_run_id=str(run.id))
         setup_logging()
-        code = asyncio.run(_run(flows, flow_run_id, attempt))
-        await_logs()
+        code = asyncio.run(_run(flows[order["flow"]], run, order["attempt"]))
+        APILogWorker.drain_all(timeout=3)  # Prefect sends logs and the states of tasks from threads: what is queued goes out now
+        EventsWorker.drain_all(timeout=10)
     except BaseException as error:  # noqa: BLE001 - the boundary of a process: say why it ends
-        log.error("run ended with an error", flow_run_id=flow_run_id, reason=f"{type(error).__name__}: {error}")
+        log.error("run ended with an error", reason=f"{type(error).__name__}: {error}")
     finally:
         os._exit(code)
 
 
-def await_logs() -> None:
-    """Prefect sends logs from a thread; what is still queued goes out now."""
-    APILogWorker.drain_all(timeout=3)
-
-
-async def _run(flows: dict[str, Flow[..., Any]], flow_run_id: str, attempt: int) -> int:
-    from uuid import UUID
-
-    from blocks.installation import context
-    from productops.usecases.run_claims import note_process
-
-    await asyncio.to_thread(note_process, context(), flow_run_id, attempt, pid=os.getpid())
-    structlog.contextvars.bind_contextvars(flow_run_id=flow_run_id)
-    async with get_client() as client:
-        run = await client.read_flow_run(UUID(flow_run_id))
-        flow = await client.read_flow(run.flow_id)
-    state: Any = run_flow(flows[flow.name], flow_run=run, parameters=run.parameters, return_type="state")
+async def _run(flow: Flow[..., Any], run: FlowRun, attempt: int) -> int:
+    noted = asyncio.create_task(asyncio.to_thread(note_process, context(), str(run.id), attempt, pid=os.getpid()))
+    state: Any = run_flow(flow, flow_run=run, parameters=run.parameters, return_type="state")
     if asyncio.iscoroutine(state):
         state = await state
+    await noted
     return 0 if state is not None and state.is_completed() else 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
 from collections.abc import AsyncIterator
@@ -26,7 +27,7 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.events.clients import get_events_subscriber
 from prefect.events.filters import EventFilter, EventNameFilter
 from prefect.exceptions import PrefectException
-from prefect.states import Cancelled, Crashed, Pending
+from prefect.states import Cancelled, Crashed
 
 from engine.deployments import register
 from productops.errors import ProductOpsError, StoreUnavailableError
@@ -45,7 +46,7 @@ CANCEL_PATIENCE_S = 15.0
 
 @dataclass(slots=True)
 class Listener:
-    """One per dispatcher. ``pipe`` is where claimed run ids go, one a line; ``owner`` names this dispatcher in the claims."""
+    """One per dispatcher. ``pipe`` is where claimed runs go, one JSON a line; ``owner`` names this dispatcher in the claims."""
 
     context: Context
     owner: str
@@ -158,18 +159,18 @@ class Listener:
             if delay > 0:
                 await asyncio.sleep(delay)
                 run = await client.read_flow_run(run.id)
-            await self._take(client, run)
+            await self._take(run)
         finally:
             self._scheduled.discard(run.id)
 
-    async def _take(self, client: PrefectClient, run: FlowRun) -> None:
+    async def _take(self, run: FlowRun) -> None:
         if run.state is None or run.state.type not in {StateType.SCHEDULED, StateType.PENDING}:
             return
         attempt = run.run_count or 0
         if not await asyncio.to_thread(run_claims.claim_run, self.context, str(run.id), attempt, owner=self.owner):
             return
-        await client.set_flow_run_state(run.id, Pending(message=f"claimed by {self.owner}"))
-        os.write(self.pipe, f"{run.id} {attempt}\n".encode())
+        line = json.dumps({"flow": self.deployments[str(run.deployment_id)], "attempt": attempt, "run": run.model_dump(mode="json")})
+        _write_all(self.pipe, f"{line}\n".encode())
 
     # ---- ending
 
@@ -196,6 +197,11 @@ class Listener:
         for run_id, since in list(self._cancelling.items()):
             if time.monotonic() - since > CANCEL_PATIENCE_S:
                 await asyncio.to_thread(run_claims.kill_run, self.context, str(run_id))
+
+
+def _write_all(pipe: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(pipe, data) :]
 
 
 def listen(*, database_url: str, doorbell_port: int, lease_ttl_s: float, owner: str, pipe: int, ready_file: str) -> None:
