@@ -18,7 +18,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	@echo "installing into $(VENV) (once; a minute or two)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 install: $(VENV)/.installed  ## set everything up
@@ -29,8 +29,9 @@ demo: $(VENV)/.installed  ## release three versions of a shop, good and bad, and
 up: $(VENV)/.installed  ## start everything here (Ctrl-C ends it)
 	@$(UNPREFECT) $(BIN)/productops up $(ARGS)
 
-down: $(VENV)/.installed  ## end what make up started
+down: $(VENV)/.installed  ## end what make up and make demo started
 	@$(UNPREFECT) $(BIN)/productops down $(ARGS)
+	@test ! -d .demo || $(UNPREFECT) $(BIN)/productops down --home "$(CURDIR)/.demo"
 
 test: $(VENV)/.installed  ## the whole suite
 	@$(UNPREFECT) $(BIN)/python -m pytest -q $(ARGS)

@@ -20,6 +20,7 @@ from typing import Any
 import structlog
 from prefect.client.schemas.objects import FlowRun
 from prefect.events.worker import EventsWorker
+from prefect.filesystems import LocalFileSystem
 from prefect.flow_engine import run_flow
 from prefect.flows import Flow
 from prefect.logging.configuration import setup_logging
@@ -49,6 +50,8 @@ def main() -> int:
     settings = load_settings()
     set_up_logs(settings, program="dispatcher")
     flows = load_flows()
+    for flow in flows.values():  # named here, so that no run asks the server where results go; ours persist none
+        flow.result_storage = LocalFileSystem(basepath=str(settings.home / "prefect" / "results"))
     warm_up()
     reading, writing = os.pipe()
     listener = os.fork()
@@ -74,6 +77,7 @@ def warm_up() -> None:
     """Load what a run would load first, and keep the collector from touching (and so copying) it in every fork."""
     for name in _LATE_MODULES:
         importlib.import_module(name)
+    setup_logging()
     context()  # opens no connection before it is used
     gc.collect()
     gc.freeze()
@@ -116,7 +120,9 @@ def _run_and_exit(flows: dict[str, Flow[..., Any]], line: str) -> None:
         run = FlowRun.model_validate(order["run"])
         os.environ["PREFECT__FLOW_RUN_ID"] = str(run.id)
         structlog.contextvars.bind_contextvars(flow_run_id=str(run.id))
-        setup_logging()
+        # Without its deployment Prefect does not watch this run for a suspension. A suspended process would let go of shifted traffic;
+        # a release is paused and cancelled through our store, which it looks at all the time. It also saves a fifth of a second.
+        run.deployment_id = None
         code = asyncio.run(_run(flows[order["flow"]], run, order["attempt"]))
         APILogWorker.drain_all(timeout=3)  # Prefect sends logs and the states of tasks from threads: what is queued goes out now
         EventsWorker.drain_all(timeout=10)

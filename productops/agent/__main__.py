@@ -29,6 +29,7 @@ from productops.usecases.context import Context
 
 log = structlog.get_logger("agent")
 READ_S = 0.25
+IDLE_READ_S = 1.0
 
 
 def take_lock(folder: Path) -> IO[str]:
@@ -47,7 +48,7 @@ def take_lock(folder: Path) -> IO[str]:
 
 
 def read_loop(state: AgentState) -> None:
-    """Read the store whenever somebody rings, and four times a second anyway."""
+    """Read the store whenever somebody rings, and up to four times a second anyway."""
     while not state.stopping.is_set():
         try:
             state.read_store()
@@ -56,7 +57,7 @@ def read_loop(state: AgentState) -> None:
             log.warning("store unreadable", reason=str(error))
             state.news.set()
             state.stopping.wait(0.2)
-        state.look.wait(READ_S)
+        state.look.wait(READ_S if state.busy else IDLE_READ_S)
         state.look.clear()
 
 

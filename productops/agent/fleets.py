@@ -20,6 +20,7 @@ from productops.store.identity import new_id
 
 log = structlog.get_logger(__name__)
 TICK_S = 0.25
+IDLE_TICK_S = 2.0
 BACKOFF_MAX_S = 30.0
 STABLE_S = 60.0
 TRIM_EVERY_S = 30.0
@@ -59,7 +60,7 @@ class FleetLoop:
         self.state.fresh.wait()
         self._adopt()
         while not self.state.stopping.is_set():
-            self.state.fleet_work.wait(TICK_S)
+            self.state.fleet_work.wait(TICK_S if self.state.busy else IDLE_TICK_S)
             self.state.fleet_work.clear()
             try:
                 self.turn()

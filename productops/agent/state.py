@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from productops.agent.leases import Key, LeaseWatch
 from productops.agent.routes import Snapshot
 from productops.domain.routing import VersionKey
-from productops.domain.traffic import Instance
+from productops.domain.catalog import Service
+from productops.domain.traffic import Instance, InstanceState
 from productops.ports import InstanceTarget, Router
 from productops.usecases.context import Actor, Context
 
@@ -33,6 +34,17 @@ class AgentState:
 
     draining: frozenset[tuple[VersionKey, int]] = frozenset()
 
+    _services: tuple[Service, ...] = ()
+    _revisions: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is under way: then the loops turn fast, else they wait for the doorbell and look once a second."""
+        now = self.snapshot
+        wanted = sum(f.desired for f in now.fleets if not f.failure)
+        unsettled = any(i.state is not InstanceState.HEALTHY for i in now.instances)
+        return unsettled or wanted != len(now.instances) or any(t.exposed or not t.confirmed for t in now.targets)
+
     def drained(self, instance: Instance) -> bool:
         """Whether the router has confirmed the drain and no request is in flight there. Raises: RouterError."""
         place = ((instance.service, instance.environment, instance.version), instance.port)
@@ -42,9 +54,11 @@ class AgentState:
         """Take a new snapshot and share it. Raises: StoreUnavailableError; the old one stays then."""
         read_at = self.context.clock.monotonic()
         with self.context.store.read() as unit:
+            if (revisions := unit.catalog.revisions()) != self._revisions:  # reading YAML anew costs more than all the rest
+                self._services, self._revisions = tuple(unit.catalog.services()), revisions
             snapshot = Snapshot(
                 targets=tuple(unit.traffic.all()),
-                services=tuple(unit.catalog.services()),
+                services=self._services,
                 instances=tuple(unit.fleets.instances()),
                 fleets=tuple(unit.fleets.all()),
             )

@@ -15,6 +15,7 @@ from productops.usecases.release_rollback import finish_rollbacks, lapse_lease
 
 log = structlog.get_logger(__name__)
 TICK_S = 0.1
+IDLE_TICK_S = 1.0
 REAPPLY_S = 2.0
 
 
@@ -31,7 +32,7 @@ class TrafficLoop:
         """Until the agent stops."""
         self.state.fresh.wait()
         while not self.state.stopping.is_set():
-            self.state.news.wait(TICK_S)
+            self.state.news.wait(TICK_S if self.state.busy else IDLE_TICK_S)
             self.state.news.clear()
             self.turn()
 

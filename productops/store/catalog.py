@@ -32,6 +32,10 @@ class Catalog:
             raise NotFoundError(f"there is no venture {name[:80]!r}; known: {', '.join(self.ventures()) or 'none, apply a catalog first'}")
         return found
 
+    def revisions(self) -> dict[str, int]:
+        """Revision by service: cheap to ask, changes whenever a service does."""
+        return {name: revision for name, revision in self._session.execute(select(CatalogService.name, CatalogService.revision))}
+
     def services(self) -> list[Service]:
         """All services."""
         rows = self._session.execute(

@@ -1,0 +1,1 @@
+"""The demo: a shop, its users, three releases, and a table of what happened."""
