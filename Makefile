@@ -19,6 +19,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(UNPREFECT) $(BIN)/python -m productops.cli.stack.prefect_database
 	@touch $@
 
 install: $(VENV)/.installed  ## set everything up

@@ -64,7 +64,7 @@ class InstanceTarget(Protocol):
         """Every living instance that carries an instance id of this installation."""
 
     def alive(self, pid: int, started: float) -> bool:
-        """Whether that very process runs (a re-used pid does not count)."""
+        """Whether that very process runs (a recycled pid does not count)."""
 
     def stop(self, pid: int, started: float, *, kill: bool = False) -> None:
         """Ask the instance and its children to end (or end them, with ``kill``). No error when they are gone."""

@@ -15,7 +15,7 @@ class Doorbell:
     def ring(self) -> None:
         """Send and forget."""
         with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-            sender.setblocking(False)
+            sender.settimeout(0)
             sender.sendto(b"!", ("127.0.0.1", self._port))
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from productops.agent.leases import Key, LeaseWatch
 from productops.agent.routes import Snapshot
-from productops.domain.routing import VersionKey
 from productops.domain.catalog import Service
+from productops.domain.routing import VersionKey
 from productops.domain.traffic import Instance, InstanceState
 from productops.ports import InstanceTarget, Router
 from productops.usecases.context import Actor, Context

@@ -118,7 +118,7 @@ class Analysis(_Strict):
     latency_tolerance_p50: float = Field(default=1.025, ge=1, le=100, description="Slower medians nobody minds: 1.025 is 2.5 %.")
     latency_tolerance_p90: float = Field(default=1.03, ge=1, le=100, description="The same for the 90th percentile.")
     latency_tolerance_p99: float = Field(default=1.05, ge=1, le=100, description="The same for the 99th percentile.")
-    certificate_ratio: float = Field(default=2.0, gt=1, le=100, description="Certified when failures and slow requests are below this factor.")
+    certificate_ratio: float = Field(default=2.0, gt=1, le=100, description="Certified when failures and slow requests stay below this.")
     requests_min: int = Field(default=50, ge=1, le=10_000_000, description="Below this many candidate requests nothing is certified.")
     warm_up_s: int = Field(default=30, ge=0, le=3600, description="Latency of a cold candidate is not judged for so long.")
     promote_on: Literal["certificate", "hold"] = Field(

@@ -34,7 +34,7 @@ class Catalog:
 
     def revisions(self) -> dict[str, int]:
         """Revision by service: cheap to ask, changes whenever a service does."""
-        return {name: revision for name, revision in self._session.execute(select(CatalogService.name, CatalogService.revision))}
+        return {row.name: row.revision for row in self._session.execute(select(CatalogService.name, CatalogService.revision))}
 
     def services(self) -> list[Service]:
         """All services."""

@@ -293,7 +293,12 @@ def test_the_report_tells_the_story_and_quotes_hostile_output_safely(context):
     add_service(context, live="1.0")
     release = request(context)
     release_rollback.give_baseline_back(
-        context, release.id, cause=Cause.UNHEALTHY, reason="<img src=x> | `sh`", actor=SOMEBODY, evidence={"last_output": "boom\n# not a title"}
+        context,
+        release.id,
+        cause=Cause.UNHEALTHY,
+        reason="<img src=x> | `sh`",
+        actor=SOMEBODY,
+        evidence={"last_output": "boom\n# not a title"},
     )
     report = make_report(context, release.id)
     assert "never reached users" in report.sentence

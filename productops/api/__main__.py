@@ -1,0 +1,33 @@
+"""``python -m productops.api``: serve the REST interface until SIGTERM."""
+
+from __future__ import annotations
+
+import sys
+
+import structlog
+
+from productops.api.app import create_app
+from productops.api.server import listen, make_server
+from productops.api.wiring import build_context
+from productops.errors import ProductOpsError
+from productops.logs import set_up_logs
+from productops.settings import load_settings
+
+
+def main() -> int:
+    """The exit code."""
+    try:
+        settings = load_settings()
+        set_up_logs(settings, program="api")
+        app = create_app(build_context(settings), settings)
+        listening = listen(settings.host, settings.api_port)
+    except ProductOpsError as error:
+        print(f"productops api: {error}", file=sys.stderr)
+        return error.exit_code
+    structlog.get_logger(__name__).info("listening", host=settings.host, port=settings.api_port)
+    make_server(app).run(sockets=[listening])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

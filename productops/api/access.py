@@ -1,0 +1,44 @@
+"""Who may call: one bearer token, and an address that only this machine reaches unless a token was chosen."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+
+from productops.adapters.token_file import read_or_create
+from productops.errors import SettingsError
+from productops.settings import Settings
+
+PUBLIC_PATHS = frozenset({"/healthz", "/readyz", "/openapi.json", "/docs", "/docs/errors"})
+TOKEN_CHARACTERS_MIN = 16
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach ``host``. Names other than localhost may lead anywhere."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def chosen_token(settings: Settings) -> str:
+    """The token that callers must present: the set one, else that of the token file.
+
+    Raises: SettingsError when the API would be open to other machines without a token that was set on purpose.
+    """
+    token = settings.api_token.get_secret_value().strip() if settings.api_token else ""
+    if not is_loopback(settings.host) and len(token) < TOKEN_CHARACTERS_MIN:
+        raise SettingsError(
+            f"PRODUCTOPS_HOST is {settings.host}, which other machines can reach: set PRODUCTOPS_API_TOKEN to at least "
+            f"{TOKEN_CHARACTERS_MIN} characters, or bind to 127.0.0.1"
+        )
+    return token or read_or_create(settings.home)
+
+
+def is_authorised(authorization: str | None, token: str) -> bool:
+    """Whether an ``Authorization`` header carries the token; takes the same time for every wrong token."""
+    scheme, _, given = (authorization or "").partition(" ")
+    presented = given.strip().encode("utf-8", "surrogateescape")
+    return hmac.compare_digest(presented, token.encode()) and scheme.lower() == "bearer"

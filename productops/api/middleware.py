@@ -1,0 +1,131 @@
+"""Around every request: an id, a log line, safe headers, the token, and a limit on the body."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+
+import anyio
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from productops.api import problems
+from productops.api.access import PUBLIC_PATHS, is_authorised
+from productops.errors import UnauthorizedError
+
+log = structlog.get_logger(__name__)
+
+BODY_BYTES_MAX = 1_048_576
+# Read and thrown away before a refusal, because a client that still sends may otherwise never see the answer.
+DRAIN_BYTES_MAX = 8 * BODY_BYTES_MAX
+DRAIN_TIMEOUT_S = 2
+BODY_TIMEOUT_S = 30.0
+TOO_LARGE = f"a body has at most {BODY_BYTES_MAX:,} bytes"
+HOW_TO_CALL = "send the header `Authorization: Bearer <token>`; the token of a local installation is in its home folder"
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_SAFE_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
+
+
+class RequestScope:
+    """Gives a request its id, writes one log line, adds safe headers, and turns what nobody foresaw into a 500 without details."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        started = time.perf_counter()
+        status = 0
+
+        async def send_marked(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = request_id
+                for name, value in _SAFE_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, send_marked)
+            except Exception:
+                log.exception("unexpected error", method=scope["method"], path=scope["path"])
+                if status:
+                    raise
+                await problems.internal()(scope, receive, send_marked)
+            finally:
+                routine = scope["method"] in {"GET", "HEAD"} and status < 500
+                write = log.debug if routine else log.info
+                write(
+                    "request", method=scope["method"], path=scope["path"], status=status,
+                    duration_ms=round((time.perf_counter() - started) * 1000, 1),
+                )  # fmt: skip
+
+
+class Gate:
+    """Lets in who carries the token, and bodies of at most 1 MiB."""
+
+    def __init__(self, app: ASGIApp, token: str, body_timeout_s: float = BODY_TIMEOUT_S) -> None:
+        self._app = app
+        self._token = token
+        self._body_timeout_s = body_timeout_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve, or refuse, one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        if scope["path"] not in PUBLIC_PATHS and not is_authorised(headers.get("authorization"), self._token):
+            await problems.from_error(UnauthorizedError(HOW_TO_CALL))(scope, receive, send)
+            return
+        await self._app(scope, _limited(receive, announced=headers.get("content-length", ""), timeout_s=self._body_timeout_s), send)
+
+
+def _limited(receive: Receive, *, announced: str, timeout_s: float) -> Receive:
+    """``receive`` that refuses a body past the limit as soon as that is known, and one that does not come."""
+    seen, complete = 0, False
+    length = int(announced[:20]) if announced.isdecimal() else 0
+
+    async def limited() -> Message:
+        nonlocal seen, complete
+        if complete:  # what comes now is the end of the connection, whenever that is
+            return await receive()
+        if length > DRAIN_BYTES_MAX:
+            raise HTTPException(413, TOO_LARGE)
+        with anyio.move_on_after(timeout_s) as patience:
+            message = await receive()
+        if patience.cancelled_caught:
+            raise HTTPException(408, f"the body did not come within {timeout_s:g} s")
+        seen += len(message.get("body", b""))
+        complete = not message.get("more_body", False)
+        if max(seen, length) > BODY_BYTES_MAX:
+            await _drain(receive, message)
+            raise HTTPException(413, TOO_LARGE)
+        return message
+
+    return limited
+
+
+async def _drain(receive: Receive, message: Message) -> None:
+    drained = 0
+    with anyio.move_on_after(DRAIN_TIMEOUT_S):
+        while message.get("more_body", False) and drained < DRAIN_BYTES_MAX:
+            message = await receive()
+            drained += len(message.get("body", b""))

@@ -1,0 +1,45 @@
+"""What every route is given, and how it is made: the one place that names adapters."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from productops.adapters.doorbell import Doorbell
+from productops.adapters.local_process import LocalProcessTarget
+from productops.adapters.prefect_api import PrefectApi
+from productops.api.streams import Streams
+from productops.settings import Settings
+from productops.store import Store
+from productops.usecases.context import Actor, Context
+
+
+def build_context(settings: Settings) -> Context:
+    """The real store and ports of this program."""
+    return Context(
+        store=Store(settings.sqlalchemy_url),
+        doorbell=Doorbell(settings.doorbell_port),
+        lease_ttl_s=settings.lease_ttl_s,
+        target=LocalProcessTarget(settings.home),
+        orchestrator=PrefectApi(settings.prefect_api_url),
+    )
+
+
+def _context(request: Request) -> Context:
+    context: Context = request.app.state.context
+    return context
+
+
+def _streams(request: Request) -> Streams:
+    streams: Streams = request.app.state.streams
+    return streams
+
+
+def _actor() -> Actor:
+    return Actor(name="api", origin="api")
+
+
+ContextDep = Annotated[Context, Depends(_context)]
+StreamsDep = Annotated[Streams, Depends(_streams)]
+ActorDep = Annotated[Actor, Depends(_actor)]

@@ -1,0 +1,1 @@
+"""The command line: up, release, rollback, status, doctor."""

@@ -1,0 +1,118 @@
+"""The API as commands see it: documents in and out, errors as the exceptions they were on the server."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import httpx
+
+from productops.errors import DependencyError, InvalidInputError, NotRunningError, ProductOpsError
+
+OPS = "/api/v1/product-ops"
+TIMEOUT_S = 20.0
+# The server says something every 10 s; a stream that is silent for longer is dead.
+SILENCE_S = 30.0
+TRIES = 4
+_STANDARD = frozenset({"type", "title", "status", "detail", "slug"})
+
+
+class ApiClient:
+    """A client that many threads may use. Its methods raise the ProductOpsError the server answered with.
+
+    Raises besides: NotRunningError when nothing listens there, DependencyError when it does not answer in time.
+    """
+
+    def __init__(self, url: str, token: str, *, trust_env: bool = False) -> None:
+        self.url = url
+        headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+        # Certificates take 0.1 s to load; a context without any trusts nobody, which plain HTTP does not need.
+        verify = True if url.startswith("https") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=TIMEOUT_S, trust_env=trust_env, verify=verify)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._http.close()
+
+    def get(self, path: str, *, timeout_s: float = TIMEOUT_S, **query: Any) -> dict[str, Any]:
+        """Read a document; ``None`` values are left out of the query."""
+        given = {name: value for name, value in query.items() if value is not None}
+        return self._document(self._send("GET", path, params=given, timeout=timeout_s))
+
+    def post(self, path: str, body: Mapping[str, Any], *, key: str | None = None) -> dict[str, Any]:
+        """Send a document. With an idempotency key it is repeated while the API is away, so it must be safe to repeat."""
+        headers = {"Idempotency-Key": key} if key else {}
+        for attempt in range(1, TRIES + 1):
+            try:
+                return self._document(self._send("POST", path, json=body, headers=headers))
+            except (NotRunningError, DependencyError) as error:
+                if key is None or attempt == TRIES or not _may_be_repeated(error):
+                    raise
+                time.sleep(0.3 * attempt)
+        raise AssertionError  # pragma: no cover - the loop returns or raises
+
+    def events(self, release_id: str, *, after: int) -> Iterator[dict[str, Any]]:
+        """Events of a release after a sequence number, until the server ends the stream. ``{}`` is a sign of life."""
+        headers = {"Last-Event-ID": str(after), "Accept": "text/event-stream"}
+        timeout = httpx.Timeout(TIMEOUT_S, read=SILENCE_S)
+        path = f"{OPS}/releases/{release_id}/events"
+        try:
+            with self._http.stream("GET", path, headers=headers, timeout=timeout) as answer:
+                if answer.is_error:
+                    answer.read()
+                    self._document(answer)
+                for line in answer.iter_lines():
+                    if line.startswith("data: "):
+                        yield json.loads(line.removeprefix("data: "))
+                    elif line.startswith(":"):
+                        yield {}
+        except httpx.HTTPError as error:
+            raise self._away(error) from error
+
+    def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
+        try:
+            return self._http.request(method, path, **request)
+        except httpx.HTTPError as error:
+            raise self._away(error) from error
+
+    def _away(self, error: httpx.HTTPError) -> ProductOpsError:
+        if isinstance(error, httpx.ConnectError):
+            return NotRunningError(f"no API answers at {self.url}; start it with `productops up`, or name it with --api-url")
+        return DependencyError(f"the API at {self.url} did not answer ({str(error) or type(error).__name__})")
+
+    def _document(self, answer: httpx.Response) -> dict[str, Any]:
+        try:
+            document = answer.json()
+        except ValueError:
+            document = None
+        if answer.is_success and isinstance(document, dict):
+            return document
+        if isinstance(document, dict) and "slug" in document:
+            raise from_problem(document)
+        raise DependencyError(f"{self.url} answered {answer.status_code} and nothing this program understands; is it the API?")
+
+
+def _may_be_repeated(error: ProductOpsError) -> bool:
+    return isinstance(error, NotRunningError) or error.retryable
+
+
+def from_problem(document: Mapping[str, Any]) -> ProductOpsError:
+    """The exception a problem stands for: by its slug, else by its status."""
+    found = next((c for c in _classes(ProductOpsError) if c.slug == document["slug"]), None)
+    kind = found or (DependencyError if int(document.get("status", 500)) >= 500 else InvalidInputError)
+    extra = {name: value for name, value in document.items() if name not in _STANDARD}
+    return kind(str(document.get("detail", document.get("title", "an error without a word"))), **extra)
+
+
+def _classes(root: type[ProductOpsError]) -> Iterator[type[ProductOpsError]]:
+    yield root
+    for child in root.__subclasses__():
+        yield from _classes(child)
+
+
+def to_problem(error: ProductOpsError) -> dict[str, Any]:
+    """An error as ``--json`` prints it; as the API would."""
+    return {"title": error.title, "status": error.status, "detail": error.detail, "slug": error.slug, **error.extra}

@@ -1,0 +1,61 @@
+"""The program ``productops``: its commands, and how errors are told to people."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+import typer
+
+from productops.cli import catalog as catalog_commands
+from productops.cli import release as release_commands
+from productops.cli.stack import commands as stack_commands
+from productops.errors import ProductOpsError
+
+UNEXPECTED_EXIT = 70
+
+# Plain help: the decorated kind imports 0.2 s of libraries before it says anything.
+app = typer.Typer(
+    name="productops",
+    help="Releases, quality, analytics and incidents of software products.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+for commands in (stack_commands, release_commands, catalog_commands):
+    commands.register(app)
+
+
+def main() -> None:
+    """Entry point. Exit codes: 0 done; those of errors.py; 70 for what nobody foresaw, with a file to report."""
+    try:
+        app()
+    except ProductOpsError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(error.exit_code)
+    except Exception as error:  # noqa: BLE001 - the boundary of the program: a person reads this, not a trace
+        sys.stderr.write(f"error: unexpected {type(error).__name__}: {error}\n       details for a report: {_keep_trace()}\n")
+        sys.exit(UNEXPECTED_EXIT)
+
+
+def _keep_trace() -> str:
+    """Write the trace where only this user reads it; returns where."""
+    descriptor, name = tempfile.mkstemp(prefix="productops-", suffix=".log", dir=_log_folder())
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        traceback.print_exc(file=file)
+    return name
+
+
+def _log_folder() -> str | None:
+    """The log folder of the home in use; the system's temporary folder (``None``) when there is none."""
+    home = os.environ.get("PRODUCTOPS_HOME")
+    logs = Path(home) / "logs" if home else None
+    return str(logs) if logs is not None and os.access(logs, os.W_OK) else None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The local stack: starts, watches, restarts and ends the processes of one machine."""

@@ -1,0 +1,285 @@
+"""Hypotheses about latency: slower than the baseline's p50, p90 and p99."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from productops.domain.analysis import LatencyHistogram
+from productops.domain.judge.policy import QUANTILES, AnalysisPolicy
+from productops.domain.judge.shape import LatencyShape, LearnedLatency
+from productops.domain.judge.snapshot import Snapshot
+from productops.stats.capital import Capital, StartPrior
+from productops.stats.dispersion import Dispersion
+from productops.stats.strata import TiltEngine
+
+Floats = NDArray[np.float64]
+
+SLOWED = ((1.05, 1.0), (1.10, 1.0), (1.25, 1.0), (1.7, 0.7), (3.0, 0.5))
+"""(factor, share of requests) of slower candidates, in units of the tolerance: the body of the distribution."""
+SLOWED_WEIGHTS = (0.2, 0.4, 0.2, 0.12, 0.08)
+TAIL_ODDS = ((1.35, 2.0, 5.0), (1.7, 3.0, 9.0))
+"""Odds ratios of "slower than p90" and "slower than p99", in units of the tolerance."""
+TAIL_WEIGHTS = ((0.5, 0.35, 0.15), (0.45, 0.4, 0.15))
+CAP = 0.7
+"""How far beyond the threshold a latency capital may grow, in nats: so that a spell that has ended is soon forgotten."""
+RECENT_S = 8.0
+"""Memory of "goes on": a capital that shrank lately does not roll back."""
+BATCH_S = 10
+HOT = 4.5
+"""Within so many nats of a decision every second is taken at once."""
+STALL_S = 40.0
+"""A capital that has not grown for so long says that the slow spell is over."""
+SHORT_OF = (0.4, 1.2, 1.2)
+"""Nats short of a decision at which a spell that has not lasted is held."""
+HUSHED = 3.0
+"""... and at which it is counted, so that several such spells together do not decide either."""
+LONGER_S = (0.0, 9.0, 9.0)
+"""Tails are rare, so both the beginning and the end of a spell are seen later: extra patience."""
+LEARN_MAX = 200_000
+"""Latencies learned during a rollout after which the shape is left alone."""
+
+
+class LatencyHypotheses:
+    """The three latency hypotheses; they share the categories of one second.
+
+    Seconds wait in a batch of at most BATCH_S while no hypothesis is near a decision; each is still a stratum of its own.
+    """
+
+    def __init__(self, policy: AnalysisPolicy) -> None:
+        self._policy = policy
+        self._learned = LearnedLatency()
+        self._fresh_at = 0
+        self._lens: _Lens | None = None
+        self._harm = Capital([SLOWED_WEIGHTS, *TAIL_WEIGHTS])
+        self._safe = Capital([(1.0,)] * 3)
+        self._start_harm = StartPrior(now_share=policy.start_now_share, later_mean_s=policy.start_later_mean_s)
+        self._start_safe = StartPrior(now_share=policy.start_now_share, later_mean_s=policy.start_later_mean_s)
+        weights = policy.weights()
+        self._decides = np.array([policy.log_threshold - math.log(max(weights[f"slower_{q}"], 1e-12)) for q in QUANTILES])
+        self._patience = policy.latency_patience_s + np.array(LONGER_S) * (policy.latency_patience_s > 0)
+        self._spread = [Dispersion() for _ in QUANTILES]
+        self._log_e = np.full(3, -math.inf)
+        self._log_safe = np.full(3, -math.inf)
+        self._spells = [_Spell() for _ in QUANTILES]
+        self._batch: list[_Second] = []
+        self._hot = False
+        self._events = np.zeros((2, 3))
+        self._totals = [0, 0]
+        self._elapsed = 0.0
+        self._shown: list[Snapshot] | None = None
+
+    def learn(self, histogram: LatencyHistogram) -> None:
+        """Take the baseline's second from before the rollout."""
+        if not histogram.counts:
+            return
+        self._learned.add(histogram)
+        if self._lens is not None:
+            self._lens.watch(self._spread, self._lens.shape.sort(histogram))
+        self._refresh()
+
+    def begin(self) -> None:
+        """The rollout starts: use everything learned, and leave it alone if it is enough."""
+        if self._learned.total >= self._policy.learn_requests_min:
+            self._build()
+            self._fresh_at = LEARN_MAX
+
+    def _refresh(self) -> None:
+        """Build the categories when enough was learned, and again whenever that has doubled."""
+        if self._fresh_at < LEARN_MAX and self._learned.total >= max(self._policy.learn_requests_min, 2 * self._fresh_at):
+            self._flush()
+            self._build()
+
+    def _build(self) -> None:
+        self._fresh_at = self._learned.total
+        shape = self._learned.shape()
+        if shape.cuts:
+            self._lens = _Lens(shape, self._policy)
+            self._events[:] = 0.0
+            self._totals = [0, 0]
+
+    def observe(self, baseline: LatencyHistogram, candidate: LatencyHistogram, *, elapsed_s: float, age_s: float) -> None:
+        """Take one second; ``age_s`` counts from the candidate's first request."""
+        self._elapsed = elapsed_s
+        if self._lens is not None:
+            slow_a = self._lens.shape.sort(baseline)
+            slow_b = self._lens.shape.sort(candidate)
+            n_a, n_b = sum(slow_a), sum(slow_b)
+            if n_a and n_b:
+                self._batch.append(_Second(slow_a, slow_b, n_a, n_b, elapsed_s, age_s))
+                if self._hot or len(self._batch) >= BATCH_S:
+                    self._flush()
+            if n_a:
+                self._lens.watch(self._spread, slow_a)
+        if self._fresh_at < LEARN_MAX and baseline.counts:
+            self._learned.add(baseline)
+            self._refresh()
+
+    def _flush(self) -> None:
+        """Take the seconds that wait."""
+        batch, lens = self._batch, self._lens
+        if not batch or lens is None:
+            return
+        self._batch, self._shown = [], None
+        slow_a = np.array([s.slow_a for s in batch], dtype=float)
+        slow_b = np.array([s.slow_b for s in batch], dtype=float)
+        n_a, n_b = np.array([s.n_a for s in batch], dtype=float), np.array([s.n_b for s in batch], dtype=float)
+        ratios = slow_b @ lens.log_rows.T - lens.engine.log_means(slow_a + slow_b, n_b)
+        events_a, events_b = slow_a @ lens.is_event, slow_b @ lens.is_event
+        self._events += (events_a.sum(axis=0), events_b.sum(axis=0))
+        self._totals = [self._totals[0] + int(n_a.sum()), self._totals[1] + int(n_b.sum())]
+        power = self._power(events_a + events_b, n_a[:, None], n_b[:, None])
+        warm = sum(s.age_s < self._policy.warm_up_s for s in batch)
+        harm_from = 0 if self._policy.latency_patience_s >= self._policy.warm_up_s else warm
+        if harm_from < len(batch):
+            self._bet_harm(batch[harm_from:], (ratios[:, HARM] - ratios[:, NULL_OF])[harm_from:] * power[harm_from:, GROUP_OF])
+        if warm < len(batch):
+            rest = batch[warm:]
+            shares = np.array([self._start_safe.share(s.elapsed_s) for s in rest])
+            at = np.array([s.elapsed_s for s in rest])
+            self._log_safe = self._safe.bet(-ratios[warm:, SAFE] * power[warm:], shares=shares, at=at)
+
+    def _bet_harm(self, batch: list[_Second], outcome: Floats) -> None:
+        shares = np.array([self._start_harm.share(s.elapsed_s) for s in batch])
+        after = self._harm.bet(outcome, shares=shares, at=np.array([s.elapsed_s for s in batch]))
+        now = batch[-1].elapsed_s
+        for spell, best in zip(self._spells, self._harm.leaders(), strict=True):
+            for second, gain in zip(batch, outcome[:, best].tolist(), strict=True):
+                spell.add(gain, at=second.elapsed_s)
+        patient = self._lasting(now) >= self._patience
+        # A spell that may yet end is worth less than a decision: what comes after it must add the rest.
+        limits = self._decides + np.where(patient, CAP, -np.array(SHORT_OF))
+        self._harm.cap(limits)
+        self._log_e = np.minimum(after, limits)
+        self._hot = bool((self._log_e > self._decides - HOT).any())
+
+    def _lasting(self, now: float) -> Floats:
+        """Seconds, per quantile, since the slowness that is under way began, (3,); negative before the first bet."""
+        # The median's capital shrinks at once when a spell ends, so its own onset is right; tails need the longer look.
+        began = self._harm.onsets()
+        began[1:] = np.maximum(began[1:], [spell.since for spell in self._spells[1:]])
+        result: Floats = now + 1.0 - began
+        return result
+
+    def _power(self, events: Floats, n_a: Floats, n_b: Floats) -> Floats:
+        """As for counted events; (T, 3)."""
+        total = n_a + n_b
+        variance = events * (total - events) * n_a * n_b / total**3
+        inflation = np.array([s.inflation for s in self._spread]) if self._policy.dispersion else np.ones(3)
+        result: Floats = 1.0 / (inflation * (1.0 + self._policy.arm_noise_latency**2 * variance))
+        return result
+
+    def snapshots(self) -> list[Snapshot]:
+        """As of the last batch, one per quantile."""
+        if self._shown is None or self._hot:
+            thresholds = self._lens.shape.thresholds_ms if self._lens else (None, None, None)
+            lasting = self._lasting(self._elapsed)
+            self._shown = [self._snapshot(i, thresholds[i], float(lasting[i])) for i in range(3)]
+        return self._shown
+
+    def _snapshot(self, index: int, threshold_ms: float | None, lasting_s: float) -> Snapshot:
+        policy = self._policy
+        log_e = float(self._log_e[index])
+        patient = lasting_s >= self._patience[index] and (policy.latency_patience_s == 0 or self._spells[index].recent > 0.0)
+        counted = log_e if patient else min(log_e, float(self._decides[index]) - HUSHED)
+        waiting = not patient and log_e >= 0.5 * float(self._decides[index])
+        return Snapshot(
+            name=f"slower_{QUANTILES[index]}",
+            log_e=log_e,
+            log_counted=counted,
+            log_e_safe=float(self._log_safe[index]),
+            measured=threshold_ms is not None and self._totals[1] > 0,
+            pending=f"a slow spell counts once it has lasted {policy.latency_patience_s} s and goes on" if waiting else "",
+            facts={
+                "baseline_events": int(self._events[0, index]),
+                "baseline_total": self._totals[0],
+                "candidate_events": int(self._events[1, index]),
+                "candidate_total": self._totals[1],
+                "threshold_ms": threshold_ms,
+                "tolerance": getattr(policy, f"latency_tolerance_{QUANTILES[index]}"),
+                "promote_ratio": policy.promote_slow_ratio,
+                "inflation": self._spread[index].inflation,
+            },
+        )
+
+
+class _Spell:
+    """Follows the growth of a capital's leading alternative: since when it has been growing, and whether it still is."""
+
+    __slots__ = ("_level", "_low", "_peak", "_peak_at", "recent", "since")
+
+    def __init__(self) -> None:
+        self._level = self._low = self._peak = self.recent = 0.0
+        self._peak_at = self.since = -math.inf
+
+    def add(self, gain: float, *, at: float) -> None:
+        """Take the log growth in the second that began ``at``."""
+        if self._peak_at == -math.inf:
+            self._peak_at = self.since = at
+        self.recent += (min(20.0, max(-20.0, gain)) - self.recent) / RECENT_S
+        self._level += gain
+        if self._level > self._peak:
+            self._peak, self._peak_at = self._level, at
+        elif at - self._peak_at > STALL_S:
+            self._peak, self._peak_at, self._low, self.since = self._level, at, self._level, at + 1.0
+        if self._level < self._low:
+            self._low, self.since = self._level, at + 1.0
+
+
+class _Lens:
+    """The categories latencies are sorted into, and the bets on them."""
+
+    def __init__(self, shape: LatencyShape, policy: AnalysisPolicy) -> None:
+        rows = _rows(shape, policy)
+        self.shape = shape
+        self.log_rows = np.log(rows)
+        self.engine = TiltEngine(rows, shape.probabilities)
+        index = np.arange(len(shape.probabilities))[:, None]
+        self.is_event = (index >= np.array(shape.events)[None, :]).astype(float)
+
+    def watch(self, spread: list[Dispersion], categories: list[int]) -> None:
+        """Follow how the baseline's events jump from second to second."""
+        total = sum(categories)
+        for one, first in zip(spread, self.shape.events, strict=True):
+            one.add(sum(categories[first:]), total)
+
+
+class _Second(NamedTuple):
+    """One second that waits: counts per category and in all of both arms, its time, the candidate's age."""
+
+    slow_a: list[int]
+    slow_b: list[int]
+    n_a: int
+    n_b: int
+    elapsed_s: float
+    age_s: float
+
+
+HARM = np.array([0, 1, 2, 3, 4, 7, 8, 9, 12, 13, 14])
+NULL_OF = np.array([5, 5, 5, 5, 5, 10, 10, 10, 15, 15, 15])
+GROUP_OF = np.array([0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 2])
+SAFE = np.array([6, 11, 16])
+
+
+def _rows(shape: LatencyShape, policy: AnalysisPolicy) -> Floats:
+    """Category weights (17, J): five slower bodies, their null, the promotion bound of p50; per tail three odds, null and bound."""
+    body = policy.latency_tolerance_p50
+    rows = [shape.slowed(body * factor, share=share) for factor, share in SLOWED]
+    rows.append(shape.slowed(body))
+    rows.append(_tail(shape, 0, policy.promote_slow_ratio))
+    for event, tolerance in ((1, policy.latency_tolerance_p90), (2, policy.latency_tolerance_p99)):
+        null = shape.odds_after(event, tolerance)
+        rows.extend(_tail(shape, event, odds * null) for odds in TAIL_ODDS[event - 1])
+        rows.append(_tail(shape, event, null))
+        rows.append(_tail(shape, event, max(policy.promote_slow_ratio, null * 1.05)))
+    return np.array(rows)
+
+
+def _tail(shape: LatencyShape, event: int, odds: float) -> Floats:
+    """Weight ``odds`` on every category slower than the event's threshold."""
+    weights = np.ones(len(shape.probabilities))
+    weights[shape.events[event] :] = odds
+    return weights

@@ -1,0 +1,152 @@
+"""What a release engineer may set about the judge, with defaults that suit a web service."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from enum import StrEnum
+from typing import Any
+
+QUANTILES = ("p50", "p90", "p99")
+"""Latency quantiles with a hypothesis of their own."""
+FAILURES = "failures"
+SCHEMA = 1
+
+
+class MetricKind(StrEnum):
+    """How a metric of one's own is counted."""
+
+    RATIO = "ratio"
+    COUNTER = "counter"
+    SATURATION = "saturation"
+
+
+class Direction(StrEnum):
+    """Which way of moving is harm."""
+
+    HIGHER_IS_WORSE = "higher_is_worse"
+    LOWER_IS_WORSE = "lower_is_worse"
+
+
+@dataclass(frozen=True, slots=True)
+class MetricRule:
+    """A metric of one's own: carts per visit, retries per request, CPU share.
+
+    ``ratio`` counts events among trials, ``counter`` counts events per request, ``saturation`` is a level.
+    ``tolerance`` is the worsening nobody minds, as a factor ≥ 1 (1.1: ten per cent). ``weight`` is relative to the others.
+    """
+
+    name: str
+    kind: MetricKind
+    direction: Direction = Direction.HIGHER_IS_WORSE
+    tolerance: float = 1.1
+    weight: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Raises: ValueError when a number is out of range or the name is empty or taken."""
+        if not self.name or self.name in {FAILURES, *(f"slower_{q}" for q in QUANTILES)}:
+            raise ValueError(f"metric name {self.name!r} is empty or taken")
+        _require(math.isfinite(self.tolerance) and self.tolerance >= 1.0, f"{self.name}: tolerance must be a factor of at least 1")
+        _require(0.0 < self.weight <= 10.0, f"{self.name}: weight must lie in (0, 10]")
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisPolicy:
+    """How a candidate is judged. Durations are seconds, tolerances and promotion bounds are factors, weights are relative.
+
+    ``alpha`` bounds the chance of ever rolling back a candidate that keeps within the tolerances, over all hypotheses together.
+    ``error_tolerance`` 1.5 means "never more than 1.5 times the errors" (odds); ``latency_tolerance_p99`` 1.05 means "5 % on p99".
+    """
+
+    alpha: float = 0.05
+    error_tolerance: float = 1.0
+    latency_tolerance_p50: float = 1.02
+    latency_tolerance_p90: float = 1.03
+    latency_tolerance_p99: float = 1.05
+    promote_error_ratio: float = 2.0
+    promote_slow_ratio: float = 2.0
+    requests_min: int = 50
+    min_s: int = 30
+    warm_up_s: int = 30
+    latency_patience_s: int = 36
+    latency_required: bool = False
+    weight_failures: float = 0.66
+    weight_p50: float = 0.18
+    weight_p90: float = 0.05
+    weight_p99: float = 0.11
+    start_now_share: float = 0.7
+    start_later_mean_s: float = 1200.0
+    second_opinion: float = 4.0
+    learn_requests_min: int = 500
+    dispersion: bool = True
+    arm_noise_failures: float = 0.25
+    arm_noise_latency: float = 0.10
+    metrics: tuple[MetricRule, ...] = field(default_factory=tuple)
+
+    def __post_init__(self) -> None:
+        """Raises: ValueError naming the field that is out of range."""
+        _require(0.0 < self.alpha < 0.5, "alpha must lie in (0, 0.5)")
+        for name in ("error_tolerance", *(f"latency_tolerance_{q}" for q in QUANTILES)):
+            _require(1.0 <= getattr(self, name) <= 100.0, f"{name} must be a factor between 1 and 100")
+        _require(self.promote_error_ratio > self.error_tolerance, "promote_error_ratio must exceed error_tolerance")
+        _require(1.0 < self.promote_slow_ratio <= 100.0, "promote_slow_ratio must lie in (1, 100]")
+        for name in ("requests_min", "min_s", "warm_up_s", "latency_patience_s", "arm_noise_failures", "arm_noise_latency"):
+            _require(0 <= getattr(self, name) < 1e9, f"{name} must not be negative")
+        _require(self.learn_requests_min >= 100, "learn_requests_min must be at least 100")
+        for name in ("weight_failures", *(f"weight_{q}" for q in QUANTILES)):
+            _require(0.0 <= getattr(self, name) <= 10.0, f"{name} must lie in [0, 10]")
+        _require(self.weight_failures > 0.0, "weight_failures must be positive")
+        _require(0.0 < self.start_now_share < 1.0, "start_now_share must lie in (0, 1)")
+        _require(1.0 <= self.start_later_mean_s <= 1e7, "start_later_mean_s must lie in [1, 1e7]")
+        _require(0.0 <= self.second_opinion <= 1e6, "second_opinion must lie in [0, 1e6]")
+        _require(len({rule.name for rule in self.metrics}) == len(self.metrics), "metric names must differ")
+
+    @property
+    def log_threshold(self) -> float:
+        """Natural log of 1/alpha, where an e-value decides."""
+        return -math.log(self.alpha)
+
+    def weights(self) -> dict[str, float]:
+        """Share of alpha per hypothesis; they sum to one."""
+        raw = {FAILURES: self.weight_failures}
+        raw.update({f"slower_{q}": getattr(self, f"weight_{q}") for q in QUANTILES})
+        raw.update({rule.name: rule.weight for rule in self.metrics})
+        total = sum(raw.values())
+        return {name: weight / total for name, weight in raw.items()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form; ``from_dict`` reads it back."""
+        plain = asdict(self)
+        plain["metrics"] = [{**asdict(r), "kind": r.kind.value, "direction": r.direction.value} for r in self.metrics]
+        return {"schema": SCHEMA, **plain}
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> AnalysisPolicy:
+        """Read ``to_dict``'s form; missing fields take their defaults.
+
+        Raises: ValueError for an unknown field, another schema, or a value out of range or of the wrong type.
+        """
+        values = dict(plain)
+        if values.pop("schema", SCHEMA) != SCHEMA:
+            raise ValueError(f"this version reads policies of schema {SCHEMA}")
+        unknown = set(values) - {f.name for f in fields(cls)}
+        if unknown:
+            raise ValueError(f"unknown policy fields: {', '.join(sorted(unknown))}")
+        try:
+            rules = tuple(_rule(rule) for rule in values.pop("metrics", ()))
+            return cls(**values, metrics=rules)
+        except TypeError as error:
+            raise ValueError(f"policy has a value of the wrong type: {error}") from error
+
+
+def _rule(plain: Mapping[str, Any]) -> MetricRule:
+    values = dict(plain)
+    values["kind"] = MetricKind(values.get("kind", MetricKind.RATIO))
+    values["direction"] = Direction(values.get("direction", Direction.HIGHER_IS_WORSE))
+    return MetricRule(**values)
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)

@@ -1,0 +1,1 @@
+"""The release commands, against a real API; flows are carried out by threads."""
