@@ -154,7 +154,7 @@ class _Table:
         strata = len(counts)
         base, mean, variance = (self._moments @ counts.T).reshape(3, self._rows, strata)
         # Terms n +- points alias onto n; far from the mean they would be felt.
-        near = np.abs(mean - chosen) <= FAR * self._spread[:, None]
+        near: NDArray[np.bool_] = np.abs(mean - chosen) <= FAR * self._spread[:, None]
         near &= variance <= (NARROWER * self._spread[:, None]) ** 2
         near |= self._whole
         real, imag = (self._real_imag @ counts.T).reshape(*self._shape, strata)
@@ -165,7 +165,8 @@ class _Table:
         near &= value > 0.0
         with np.errstate(invalid="ignore", divide="ignore"):
             result = np.log(value) + base - chosen * self._log_radius[:, None]
-        return result.T, near.all(axis=0)
+        trusted: NDArray[np.bool_] = near.all(axis=0)
+        return result.T, trusted
 
 
 def _log_choose(totals: Floats, chosen: Floats) -> Floats:

@@ -17,6 +17,8 @@ from productops.stats.reference import ReferenceRate
 ODDS = (1.6, 2.2, 4.0, 10.0, 80.0)
 """Odds ratios the capital is laid on, in units of the tolerance: from a nuisance to an outage."""
 ODDS_WEIGHTS = (0.20, 0.37, 0.25, 0.13, 0.05)
+FEW = 100
+"""Below this count powers of plain floats cannot overflow."""
 LOG_MOST = 600.0
 """One second's bet is cut here, in nats: products stay finite and no decision needs more."""
 
@@ -96,13 +98,15 @@ class CountedHypothesis:
             logs = [k_b * math.log(p) - events * math.log1p(share * (p - 1.0)) for p in self._psi]
             return [_exp(power * value) for value in logs]
         means = mean_tilts(baseline=n_a, candidate=n_b, events=events, psi=self._psi)
-        if means is not None and k_b < 100:
+        if means is not None and k_b < FEW:
             return [(p**k_b / mean) ** power for p, mean in zip(self._psi, means, strict=True)]
         log_means = log_mean_tilt(baseline=n_a, candidate=n_b, events=events, log_psi=self._log_psi)
         return [_exp(power * float(value)) for value in k_b * self._log_psi - log_means]
 
     def _power(self, events: int, n_a: int, n_b: int) -> float:
         """Share of this second's evidence that counts: less when events cluster, or when one second alone would be too sure."""
+        if events == 0:
+            return 1.0 / self._spread.inflation if self.rule.dispersion else 1.0
         total = n_a + n_b
         variance = events * n_a * n_b / (total * total)
         if not self.rule.is_counter:
@@ -113,12 +117,19 @@ class CountedHypothesis:
     def _against(self, rate: float, k_b: int, n_b: int, power: float) -> list[float]:
         """Likelihood ratios of the candidate's events against the known rate of the baseline, not its luck this second."""
         tolerance = self.rule.tolerance
-        if self.rule.is_counter:
-            logs = [k_b * math.log(odds) - n_b * rate * tolerance * (odds - 1.0) for odds in ODDS]
-        else:
+        if not self.rule.is_counter:
             tolerated = rate * tolerance / (1.0 + rate * (tolerance - 1.0))
+            if n_b < FEW and k_b < FEW:
+                return [odds ** (k_b * power) * (1.0 + tolerated * (odds - 1.0)) ** (-n_b * power) for odds in ODDS]
             logs = [k_b * math.log(odds) - n_b * math.log1p(tolerated * (odds - 1.0)) for odds in ODDS]
+        else:
+            logs = [k_b * math.log(odds) - n_b * rate * tolerance * (odds - 1.0) for odds in ODDS]
         return [_exp(power * value) for value in logs]
+
+    @property
+    def log_safe(self) -> float:
+        """Log e-value of the certificate."""
+        return self._log_safe
 
     def snapshot(self) -> Snapshot:
         """As of the last second."""

@@ -39,7 +39,12 @@ class Accounts:
 
     def worst(self, snapshots: Sequence[Snapshot]) -> Snapshot:
         """The hypothesis with the most evidence of harm, whether or not it may act."""
-        return max(snapshots, key=lambda s: self.log_weights[s.name] + s.log_e)
+        best, top = snapshots[0], -math.inf
+        for snapshot in snapshots:
+            value = self.log_weights[snapshot.name] + snapshot.log_e
+            if value > top:
+                best, top = snapshot, value
+        return best
 
     def waiting(self, snapshots: Sequence[Snapshot], *, requests: Sequence[int], age_s: float, certified: bool) -> str:
         """Why nothing is decided, as a person would say it; empty when the candidate may be promoted."""
@@ -76,7 +81,7 @@ class Accounts:
             "baseline_requests": requests[0],
             "candidate_requests": requests[1],
             "hypotheses": {s.name: s.shown or self._show(s) for s in snapshots},
-            "next": self._outlook(snapshots, age_s),
+            "next": self._outlook(snapshots, log_safe, age_s),
         }
 
     def _show(self, snapshot: Snapshot) -> dict[str, Any]:
@@ -94,19 +99,17 @@ class Accounts:
         }
         return snapshot.shown
 
-    def _outlook(self, snapshots: Sequence[Snapshot], age_s: float) -> dict[str, Any]:
+    def _outlook(self, snapshots: Sequence[Snapshot], log_safe: float, age_s: float) -> dict[str, Any]:
         """Expected seconds to a certificate and to a roll-back if things go on as they did, and what would turn the verdict."""
         failures = snapshots[0]
         facts = failures.facts
-        passes = [_seconds_to(self.threshold, s.log_e_safe, age_s) for s in snapshots if s.log_e_safe is not None and self.needs(s)]
-        known = [p for p in passes if p is not None]
         gap = self.threshold - self.log_weights[FAILURES] - failures.log_counted
         n_a, n_b = facts["baseline_total"], facts["candidate_total"]
         worst = self.worst(snapshots)
         # A lone failure on the candidate is worth at most log(1 / its share of the traffic).
         per_failure = 0.8 * math.log((n_a + n_b) / n_b) if n_a and n_b else 0.0
         return {
-            "passed_in_s": max(known) if known and len(known) == len(passes) else None,
+            "passed_in_s": _seconds_to(self.threshold, log_safe, age_s),
             "failed_in_s": _seconds_to(self.threshold - self.log_weights[worst.name], worst.log_e, age_s),
             "failures_to_fail": max(0, math.ceil(gap / per_failure)) if per_failure > 0.0 and gap < math.inf else None,
         }

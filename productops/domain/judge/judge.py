@@ -80,7 +80,8 @@ class StratifiedJudge:
         elapsed = float(second.at_s - self._first_s)
         age = float(second.at_s - self._candidate_since) if self._candidate_since is not None else 0.0
         self._failures.observe((baseline.failures, n_a), (candidate.failures, n_b), elapsed_s=elapsed)
-        self._latency.observe(baseline.latency, candidate.latency, elapsed_s=elapsed, age_s=age)
+        eager = self._failures.log_safe >= self._accounts.threshold - 0.5
+        self._latency.observe(baseline.latency, candidate.latency, elapsed_s=elapsed, age_s=age, eager=eager)
         for rule in self.policy.metrics:
             self._take_metric(rule, baseline, candidate, elapsed)
 

@@ -28,7 +28,9 @@ CAP = 0.7
 """How far beyond the threshold a latency capital may grow, in nats: so that a spell that has ended is soon forgotten."""
 RECENT_S = 8.0
 """Memory of "goes on": a capital that shrank lately does not roll back."""
-BATCH_S = 10
+BATCH_S = 30
+EAGER_S = 5
+"""Longest batches: while nothing depends on latency, and while only its certificates are waited for."""
 HOT = 4.5
 """Within so many nats of a decision every second is taken at once."""
 STALL_S = 40.0
@@ -46,7 +48,8 @@ LEARN_MAX = 200_000
 class LatencyHypotheses:
     """The three latency hypotheses; they share the categories of one second.
 
-    Seconds wait in a batch of at most BATCH_S while no hypothesis is near a decision; each is still a stratum of its own.
+    Seconds wait in a batch while no hypothesis is near a decision; each is still a stratum of its own. As a slow spell must last for
+    ``latency_patience_s`` anyway, and batches are shorter, no verdict comes later.
     """
 
     def __init__(self, policy: AnalysisPolicy) -> None:
@@ -65,8 +68,10 @@ class LatencyHypotheses:
         self._log_e = np.full(3, -math.inf)
         self._log_safe = np.full(3, -math.inf)
         self._spells = [_Spell() for _ in QUANTILES]
+        self._certified = False
         self._batch: list[_Second] = []
         self._hot = False
+        self._batch_s = max(1, min(BATCH_S, policy.latency_patience_s - 6))
         self._events = np.zeros((2, 3))
         self._totals = [0, 0]
         self._elapsed = 0.0
@@ -101,8 +106,10 @@ class LatencyHypotheses:
             self._events[:] = 0.0
             self._totals = [0, 0]
 
-    def observe(self, baseline: LatencyHistogram, candidate: LatencyHistogram, *, elapsed_s: float, age_s: float) -> None:
-        """Take one second; ``age_s`` counts from the candidate's first request."""
+    def observe(
+        self, baseline: LatencyHistogram, candidate: LatencyHistogram, *, elapsed_s: float, age_s: float, eager: bool = False
+    ) -> None:
+        """Take one second; ``age_s`` counts from the candidate's first request, ``eager`` asks for fresh certificates."""
         self._elapsed = elapsed_s
         if self._lens is not None:
             slow_a = self._lens.shape.sort(baseline)
@@ -110,7 +117,7 @@ class LatencyHypotheses:
             n_a, n_b = sum(slow_a), sum(slow_b)
             if n_a and n_b:
                 self._batch.append(_Second(slow_a, slow_b, n_a, n_b, elapsed_s, age_s))
-                if self._hot or len(self._batch) >= BATCH_S:
+                if self._hot or len(self._batch) >= (EAGER_S if eager and not self._certified else self._batch_s):
                     self._flush()
             if n_a:
                 self._lens.watch(self._spread, slow_a)
@@ -141,6 +148,7 @@ class LatencyHypotheses:
             shares = np.array([self._start_safe.share(s.elapsed_s) for s in rest])
             at = np.array([s.elapsed_s for s in rest])
             self._log_safe = self._safe.bet(-ratios[warm:, SAFE] * power[warm:], shares=shares, at=at)
+            self._certified = float(self._log_safe.min()) >= self._policy.log_threshold + 1.0
 
     def _bet_harm(self, batch: list[_Second], outcome: Floats) -> None:
         shares = np.array([self._start_harm.share(s.elapsed_s) for s in batch])
