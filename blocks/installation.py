@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+from productops.adapters import token_file
 from productops.adapters.doorbell import Doorbell
 from productops.adapters.local_process import LocalProcessTarget
 from productops.adapters.prefect_api import PrefectApi
@@ -32,3 +33,9 @@ def context() -> Context:
         target=LocalProcessTarget(found.home),
         orchestrator=PrefectApi(found.prefect_api_url),
     )
+
+
+def api_token() -> str:
+    """The API's bearer token, for keys of evidence links; never shown itself. Raises: SettingsError."""
+    given = settings().api_token
+    return given.get_secret_value() if given else token_file.read_or_create(settings().home)

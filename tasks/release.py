@@ -8,8 +8,9 @@ from typing import Any
 from prefect import runtime, task
 from prefect.artifacts import acreate_link_artifact, acreate_progress_artifact, aupdate_progress_artifact
 
-from blocks.installation import context, settings
+from blocks.installation import api_token, context, settings
 from productops.domain.analysis import Look
+from productops.domain.evidence_link import evidence_url
 from productops.domain.release import Cause, Environment, Release, Strategy
 from productops.domain.strategies import Overrides
 from productops.usecases import release_judge, release_request, release_rollback, release_run
@@ -49,10 +50,8 @@ async def plan(
         )
         release_id = requested.id
     claimed = await asyncio.to_thread(release_run.claim_release, context(), release_id, run_id)
-    link = f"{settings().api_url}/api/v1/product-ops/releases/{release_id}"
-    publish_soon(
-        acreate_link_artifact(link=link, link_text="release and evidence (API)", key="release-evidence", description=claimed.title)
-    )
+    link = evidence_url(settings().api_url, api_token(), release_id)
+    publish_soon(acreate_link_artifact(link=link, link_text="evidence", key="release-evidence", description=claimed.title))
     return claimed
 
 

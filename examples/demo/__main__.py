@@ -16,11 +16,11 @@ from examples.demo.users import Users
 from examples.load import LoadReport
 
 TRIALS = (
-    Trial("1.1.0", "promoted", "a good version with a search"),
+    Trial("1.1.0", "promoted", "a good version with a search", options=("--hold", "10")),
     Trial("1.2.0", "rolled_back", "30 % of its answers fail"),
-    Trial("1.4.0", "rolled_back", "its p99 is doubled, its median is the same", slow=True),
+    Trial("1.4.0", "rolled_back", "its p99 is doubled, its median is the same", slow=True, options=("--weights", "50", "--hold", "75")),
 )
-LEARN_S = 10.0
+LEARN_S = 15.0
 console = Console()
 
 

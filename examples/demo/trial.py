@@ -20,6 +20,7 @@ class Trial:
     expected: str
     about: str
     slow: bool = False
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Result:
 def carry_out(stack: Stack, trial: Trial, responses: Sequence[Response]) -> Result:
     """Release by the command line, live view and all, then look at what the users met."""
     began, first = time.time(), len(responses)
-    stack.productops("release", "storefront", trial.version, "--wait")
+    stack.productops("release", "storefront", trial.version, "--wait", *trial.options)
     with stack.client() as client:
         found = client.get("/releases", params={"service": "storefront", "limit": 1}).json()["items"][0]
         release = client.get(f"/releases/{found['id']}").json()

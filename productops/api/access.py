@@ -6,9 +6,12 @@ import hmac
 import ipaddress
 
 from productops.adapters.token_file import read_or_create
+from productops.domain.evidence_link import PATH as EVIDENCE_PATH
+from productops.domain.evidence_link import evidence_key
 from productops.errors import SettingsError
 from productops.settings import Settings
 
+# Pages of evidence check a key of their own.
 PUBLIC_PATHS = frozenset({"/healthz", "/readyz", "/openapi.json", "/docs", "/docs/errors"})
 TOKEN_CHARACTERS_MIN = 16
 
@@ -35,6 +38,16 @@ def chosen_token(settings: Settings) -> str:
             f"{TOKEN_CHARACTERS_MIN} characters, or bind to 127.0.0.1"
         )
     return token or read_or_create(settings.home)
+
+
+def is_public(path: str) -> bool:
+    """Whether a path needs no bearer token."""
+    return path in PUBLIC_PATHS or path.startswith(f"{EVIDENCE_PATH}/")
+
+
+def is_evidence_key(key: str, token: str, release_id: str) -> bool:
+    """Whether ``key`` is that of this release's evidence; takes the same time for every wrong key."""
+    return hmac.compare_digest(key.encode("utf-8", "surrogateescape"), evidence_key(token, release_id).encode())
 
 
 def is_authorised(authorization: str | None, token: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from productops.adapters.prefect_api import PrefectApi
-from productops.api import deployment_ops, docs_pages, health, problems, release, release_events, services
+from productops.api import deployment_ops, docs_pages, evidence, health, problems, release, release_events, services
 from productops.api.access import PUBLIC_PATHS, chosen_token
 from productops.api.middleware import Gate, RequestScope
 from productops.api.streams import Streams
@@ -56,11 +56,12 @@ def create_app(context: Context, settings: Settings) -> FastAPI:
         docs_url=None, redoc_url=None, redirect_slashes=False,  # their pages load scripts from other hosts
     )  # fmt: skip
     app.state.context = context
+    app.state.token = token
     app.state.streams = Streams()
     app.state.database_url = settings.sqlalchemy_url
     app.state.schema_checked = False
     problems.install(app)
-    for part in (release, release_events, services, deployment_ops, health, docs_pages):
+    for part in (release, release_events, services, deployment_ops, health, docs_pages, evidence):
         app.include_router(part.router)
     app.add_middleware(Gate, token=token)
     app.add_middleware(RequestScope)  # added last, so it is around the gate

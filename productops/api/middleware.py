@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from productops.api import problems
-from productops.api.access import PUBLIC_PATHS, is_authorised
+from productops.api.access import is_authorised, is_public
 from productops.errors import UnauthorizedError
 
 log = structlog.get_logger(__name__)
@@ -92,7 +92,7 @@ class Gate:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        if scope["path"] not in PUBLIC_PATHS and not is_authorised(headers.get("authorization"), self._token):
+        if not is_public(scope["path"]) and not is_authorised(headers.get("authorization"), self._token):
             await problems.from_error(UnauthorizedError(HOW_TO_CALL))(scope, receive, send)
             return
         await self._app(scope, _limited(receive, announced=headers.get("content-length", ""), timeout_s=self._body_timeout_s), send)

@@ -154,19 +154,19 @@ class _Table:
         strata = len(counts)
         base, mean, variance = (self._moments @ counts.T).reshape(3, self._rows, strata)
         # Terms n +- points alias onto n; far from the mean they would be felt.
-        near: NDArray[np.bool_] = np.abs(mean - chosen) <= FAR * self._spread[:, None]
-        near &= variance <= (NARROWER * self._spread[:, None]) ** 2
-        near |= self._whole
+        near: NDArray[np.bool_] = np.asarray(np.abs(mean - chosen) <= FAR * self._spread[:, None])
+        np.logical_and(near, variance <= (NARROWER * self._spread[:, None]) ** 2, out=near)
+        if self._whole:
+            near[:] = True
         real, imag = (self._real_imag @ counts.T).reshape(*self._shape, strata)
         size = np.exp(real) * self._share[:, :, None]
         if self._tail:
-            near &= size[:, -1] <= TAIL
+            np.logical_and(near, size[:, -1] <= TAIL, out=near)
         value = (size * np.cos(imag - chosen * self._angle[:, :, None])).sum(axis=1)
-        near &= value > 0.0
+        np.logical_and(near, value > 0.0, out=near)
         with np.errstate(invalid="ignore", divide="ignore"):
             result = np.log(value) + base - chosen * self._log_radius[:, None]
-        trusted: NDArray[np.bool_] = near.all(axis=0)
-        return result.T, trusted
+        return result.T, np.asarray(near.all(axis=0), dtype=np.bool_)
 
 
 def _log_choose(totals: Floats, chosen: Floats) -> Floats:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from productops.adapters.token_file import token_path
 from productops.cli.stack.doctor import Finding, examine
 from productops.cli.stack.doctor_checks import (
     CHECKS,
@@ -26,7 +27,7 @@ from productops.cli.stack.doctor_checks import (
     check_token,
 )
 from productops.cli.stack.doctor_database import check_database
-from productops.cli.stack.home import prepare_home, token_path
+from productops.cli.stack.home import prepare_home
 from productops.cli.stack.tables import findings_table
 from productops.settings import Settings
 from productops.store.migrate import head, upgrade

@@ -14,9 +14,9 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from productops.adapters.token_file import token_path
 from productops.cli.stack.doctor import Check, Finding
 from productops.cli.stack.doctor_database import check_database
-from productops.cli.stack.home import token_path
 from productops.cli.stack.ports import taken
 from productops.cli.stack.postgres import programs_folder
 from productops.cli.stack.prefect_environment import foreign_variables

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 
+from productops.adapters import token_file
 from productops.errors import SettingsError
 from productops.settings import Settings
 
@@ -16,11 +16,6 @@ def resolved(settings: Settings) -> Settings:
     """The same settings with absolute folders: the processes of the stack run elsewhere than where ``up`` was typed."""
     places = {"home": settings.home.expanduser().resolve(), "catalog": settings.catalog.expanduser().resolve()}
     return settings.model_copy(update=places)
-
-
-def token_path(home: Path) -> Path:
-    """Where the generated bearer token of the API lies."""
-    return home / "token"
 
 
 def prepare_home(home: Path) -> None:
@@ -35,18 +30,6 @@ def prepare_home(home: Path) -> None:
         home.chmod(0o700)
         for name in FOLDERS:
             (home / name).mkdir(mode=0o700, exist_ok=True)
-        _make_token(token_path(home))
     except OSError as error:
         raise SettingsError(f"{home} cannot be used: {error.strerror}; choose another folder with --home or PRODUCTOPS_HOME") from error
-
-
-def _make_token(path: Path) -> None:
-    """A token that is there is kept; it appears whole or not at all."""
-    if path.exists() and path.stat().st_size > 0:
-        path.chmod(0o600)
-        return
-    fresh = path.with_name(f"token.{os.getpid()}.new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(secrets.token_urlsafe(32) + "\n")
-    fresh.replace(path)
+    token_file.read_or_create(home)

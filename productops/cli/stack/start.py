@@ -11,9 +11,10 @@ from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 
+from productops.adapters.token_file import token_path
 from productops.cli.stack import postgres
 from productops.cli.stack.children import Child
-from productops.cli.stack.home import prepare_home, resolved, token_path
+from productops.cli.stack.home import prepare_home, resolved
 from productops.cli.stack.output import last_lines
 from productops.cli.stack.ports import check_ports
 from productops.cli.stack.prefect_environment import shown_url

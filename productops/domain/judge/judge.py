@@ -49,19 +49,23 @@ class StratifiedJudge:
 
     def observe(self, second: TrafficSecond) -> Look:
         """Take one second of the rollout and answer as of its end; a second that cannot be used is named in the reason."""
-        ignored = self._unusable(second)
-        if not ignored:
-            self._take(second)
+        ignored = self._too_late(second.at_s) or self._unusable(second)
+        if not ignored and second.baseline is not None and second.candidate is not None:
+            self._take(second.at_s, second.baseline, second.candidate)
         return self._look(second.at_s if self._last_s is None else max(second.at_s, self._last_s), ignored)
+
+    def _too_late(self, at_s: int) -> str:
+        """Why the clock does not go on; empty when it does."""
+        if self._last_s is not None and at_s <= self._last_s:
+            return f"second {at_s} came twice or too late and was ignored"
+        if self._first_s is None:
+            self._first_s = at_s
+            self._latency.begin()
+        self._last_s = at_s
+        return ""
 
     def _unusable(self, second: TrafficSecond) -> str:
         """Why the second is no evidence; empty when it is."""
-        if self._last_s is not None and second.at_s <= self._last_s:
-            return f"second {second.at_s} came twice or too late and was ignored"
-        if self._first_s is None:
-            self._first_s = second.at_s
-            self._latency.begin()
-        self._last_s = second.at_s
         for name, arm in (("baseline", second.baseline), ("candidate", second.candidate)):
             if arm is None:
                 return f"the {name} could not be measured this second"
@@ -69,16 +73,14 @@ class StratifiedJudge:
                 return f"the {name}'s counters ran backwards this second"
         return ""
 
-    def _take(self, second: TrafficSecond) -> None:
-        baseline, candidate = second.baseline, second.candidate
-        assert baseline is not None and candidate is not None and self._first_s is not None
+    def _take(self, at_s: int, baseline: ArmSecond, candidate: ArmSecond) -> None:
         n_a, n_b = max(baseline.requests, baseline.failures), max(candidate.requests, candidate.failures)
         self._requests[0] += n_a
         self._requests[1] += n_b
         if n_b and self._candidate_since is None:
-            self._candidate_since = second.at_s
-        elapsed = float(second.at_s - self._first_s)
-        age = float(second.at_s - self._candidate_since) if self._candidate_since is not None else 0.0
+            self._candidate_since = at_s
+        elapsed = float(at_s - (self._first_s or 0))
+        age = float(at_s - self._candidate_since) if self._candidate_since is not None else 0.0
         self._failures.observe((baseline.failures, n_a), (candidate.failures, n_b), elapsed_s=elapsed)
         eager = self._failures.log_safe >= self._accounts.threshold - 0.5
         self._latency.observe(baseline.latency, candidate.latency, elapsed_s=elapsed, age_s=age, eager=eager)
@@ -101,13 +103,15 @@ class StratifiedJudge:
     def _look(self, at_s: int, ignored: str) -> Look:
         if self._failed is not None:
             failed = self._failed
-            return Look(at_s, Verdict.FAILED, failed.reason, failed.log_e, failed.log_e_safe, False, failed.evidence)
+            return Look(at_s, Verdict.FAILED, failed.reason, failed.log_e, failed.log_e_safe, certified=False, evidence=failed.evidence)
         accounts, snapshots, age_s = self._accounts, self._snapshots(), self._age()
         log_e, log_safe = accounts.total(snapshots), accounts.certificate(snapshots)
         certified = log_safe >= accounts.threshold
         evidence = accounts.evidence(snapshots, log_e=log_e, log_safe=log_safe, requests=self._requests, age_s=age_s)
         if log_e >= accounts.threshold:
-            self._failed = Look(at_s, Verdict.FAILED, _harm_reason(accounts, snapshots), log_e, log_safe, False, evidence)
+            self._failed = Look(
+                at_s, Verdict.FAILED, _harm_reason(accounts, snapshots), log_e, log_safe, certified=False, evidence=evidence
+            )
             return self._failed
         waiting = accounts.waiting(snapshots, requests=self._requests, age_s=age_s, certified=certified)
         verdict = Verdict.INCONCLUSIVE if waiting else Verdict.PASSED
@@ -155,7 +159,7 @@ def _metric_hypothesis(rule: MetricRule, policy: AnalysisPolicy) -> CountedHypot
 def _events(rule: MetricRule, value: RatioCount | float, arm: ArmSecond) -> tuple[int, int]:
     """(harmful events, trials) of a counted metric."""
     if not isinstance(value, RatioCount):
-        raise ValueError(f"metric {rule.name!r} needs counted events, not a level")
+        raise TypeError(f"metric {rule.name!r} needs counted events, not a level")
     if rule.kind is MetricKind.COUNTER:
         return value.events, value.total or arm.requests
     total = max(value.total, value.events)
@@ -164,7 +168,7 @@ def _events(rule: MetricRule, value: RatioCount | float, arm: ArmSecond) -> tupl
 
 def _level(value: RatioCount | float) -> float:
     if isinstance(value, RatioCount):
-        raise ValueError("a saturation metric needs a level, not counted events")
+        raise TypeError("a saturation metric needs a level, not counted events")
     return float(value)
 
 

@@ -139,4 +139,4 @@ class _Step:
 
 
 def _look(at_s: int, verdict: Verdict, reason: str, evidence: dict[str, Any]) -> Look:
-    return Look(at_s, verdict, reason, -math.inf, -math.inf, False, {"schema": 1, "judge": "mann-whitney", **evidence})
+    return Look(at_s, verdict, reason, -math.inf, -math.inf, certified=False, evidence={"schema": 1, "judge": "mann-whitney", **evidence})

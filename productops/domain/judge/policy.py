@@ -47,8 +47,8 @@ class MetricRule:
         """Raises: ValueError when a number is out of range or the name is empty or taken."""
         if not self.name or self.name in {FAILURES, *(f"slower_{q}" for q in QUANTILES)}:
             raise ValueError(f"metric name {self.name!r} is empty or taken")
-        _require(math.isfinite(self.tolerance) and self.tolerance >= 1.0, f"{self.name}: tolerance must be a factor of at least 1")
-        _require(0.0 < self.weight <= 10.0, f"{self.name}: weight must lie in (0, 10]")
+        _require(f"{self.name}: tolerance must be a factor of at least 1", holds=math.isfinite(self.tolerance) and self.tolerance >= 1.0)
+        _require(f"{self.name}: weight must lie in (0, 10]", holds=0.0 < self.weight <= 10.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class AnalysisPolicy:
     requests_min: int = 50
     min_s: int = 30
     warm_up_s: int = 30
-    latency_patience_s: int = 36
+    latency_patience_s: int = 38
     latency_required: bool = False
     weight_failures: float = 0.66
     weight_p50: float = 0.18
@@ -86,21 +86,21 @@ class AnalysisPolicy:
 
     def __post_init__(self) -> None:
         """Raises: ValueError naming the field that is out of range."""
-        _require(0.0 < self.alpha < 0.5, "alpha must lie in (0, 0.5)")
+        _require("alpha must lie in (0, 0.5)", holds=0.0 < self.alpha < 0.5)
         for name in ("error_tolerance", *(f"latency_tolerance_{q}" for q in QUANTILES)):
-            _require(1.0 <= getattr(self, name) <= 100.0, f"{name} must be a factor between 1 and 100")
-        _require(self.promote_error_ratio > self.error_tolerance, "promote_error_ratio must exceed error_tolerance")
-        _require(1.0 < self.promote_slow_ratio <= 100.0, "promote_slow_ratio must lie in (1, 100]")
+            _require(f"{name} must be a factor between 1 and 100", holds=1.0 <= getattr(self, name) <= 100.0)
+        _require("promote_error_ratio must exceed error_tolerance", holds=self.promote_error_ratio > self.error_tolerance)
+        _require("promote_slow_ratio must lie in (1, 100]", holds=1.0 < self.promote_slow_ratio <= 100.0)
         for name in ("requests_min", "min_s", "warm_up_s", "latency_patience_s", "arm_noise_failures", "arm_noise_latency"):
-            _require(0 <= getattr(self, name) < 1e9, f"{name} must not be negative")
-        _require(self.learn_requests_min >= 100, "learn_requests_min must be at least 100")
+            _require(f"{name} must not be negative", holds=0 <= getattr(self, name) < 1e9)
+        _require("learn_requests_min must be at least 100", holds=self.learn_requests_min >= 100)
         for name in ("weight_failures", *(f"weight_{q}" for q in QUANTILES)):
-            _require(0.0 <= getattr(self, name) <= 10.0, f"{name} must lie in [0, 10]")
-        _require(self.weight_failures > 0.0, "weight_failures must be positive")
-        _require(0.0 < self.start_now_share < 1.0, "start_now_share must lie in (0, 1)")
-        _require(1.0 <= self.start_later_mean_s <= 1e7, "start_later_mean_s must lie in [1, 1e7]")
-        _require(0.0 <= self.second_opinion <= 1e6, "second_opinion must lie in [0, 1e6]")
-        _require(len({rule.name for rule in self.metrics}) == len(self.metrics), "metric names must differ")
+            _require(f"{name} must lie in [0, 10]", holds=0.0 <= getattr(self, name) <= 10.0)
+        _require("weight_failures must be positive", holds=self.weight_failures > 0.0)
+        _require("start_now_share must lie in (0, 1)", holds=0.0 < self.start_now_share < 1.0)
+        _require("start_later_mean_s must lie in [1, 1e7]", holds=1.0 <= self.start_later_mean_s <= 1e7)
+        _require("second_opinion must lie in [0, 1e6]", holds=0.0 <= self.second_opinion <= 1e6)
+        _require("metric names must differ", holds=len({rule.name for rule in self.metrics}) == len(self.metrics))
 
     @property
     def log_threshold(self) -> float:
@@ -147,6 +147,6 @@ def _rule(plain: Mapping[str, Any]) -> MetricRule:
     return MetricRule(**values)
 
 
-def _require(condition: bool, message: str) -> None:
-    if not condition:
+def _require(message: str, *, holds: bool) -> None:
+    if not holds:
         raise ValueError(message)

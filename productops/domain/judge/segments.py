@@ -52,7 +52,7 @@ class SegmentedJudge:
         worst = max(looks, key=lambda name: math.log(self._weights[name]) + looks[name].log_e)
         if log_e >= self.policy.log_threshold:
             reason = f"segment {worst}: {looks[worst].reason}"
-            self._failed = Look(everybody.at_s, Verdict.FAILED, reason, log_e, everybody.log_e_safe, False, evidence)
+            self._failed = Look(everybody.at_s, Verdict.FAILED, reason, log_e, everybody.log_e_safe, certified=False, evidence=evidence)
             return self._failed
         suspicious = log_e >= 0.5 * self.policy.log_threshold
         verdict = everybody.verdict if everybody.verdict is not Verdict.FAILED and not suspicious else Verdict.INCONCLUSIVE

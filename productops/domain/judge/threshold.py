@@ -71,7 +71,7 @@ class ThresholdJudge:
             if (second.at_s - self._first_s + 1) % self.policy.interval_s == 0 and self._verdict is Verdict.INCONCLUSIVE:
                 self._measure()
         evidence = {"schema": 1, "judge": "threshold", "values": self._values, "failed": self._failed, "measured": self._measured}
-        return Look(second.at_s, self._verdict, self._reason, -math.inf, -math.inf, False, evidence)
+        return Look(second.at_s, self._verdict, self._reason, -math.inf, -math.inf, certified=False, evidence=evidence)
 
     def _measure(self) -> None:
         values, self._window = self._window.values(), _Window()

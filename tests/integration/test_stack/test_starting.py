@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from productops.adapters.token_file import token_path
 from productops.cli.stack import detach
-from productops.cli.stack.home import prepare_home, token_path
+from productops.cli.stack.home import prepare_home
 from productops.cli.stack.output import LARGEST_BYTES, bound_output, open_output
 from productops.cli.stack.processes import HomeProcesses
 from productops.cli.stack.specs import Backoff
