@@ -8,7 +8,6 @@ import sqlite3
 import stat
 import subprocess
 import sys
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -198,11 +197,9 @@ def test_what_nobody_foresaw_leaves_a_report_and_exit_70(tmp_path: Path) -> None
     assert "Traceback" not in answer.stderr
 
 
-def test_help_is_there_in_less_than_half_a_second() -> None:
-    times = []
-    for _ in range(3):
-        began = time.monotonic()
-        answer = run_cli("--help")
-        times.append(time.monotonic() - began)
-        assert all(command in answer.stdout for command in ("up", "down", "status", "doctor"))
-    assert min(times) < 0.4
+def test_help_loads_no_heavy_library() -> None:
+    code = "import sys, productops.cli.main; print(*sorted({m.split('.')[0] for m in sys.modules}))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30).stdout.split()
+    assert not {"sqlalchemy", "httpx", "numpy", "scipy", "rich", "fastapi", "prefect", "matplotlib"} & set(loaded)
+    answer = run_cli("--help")
+    assert all(command in answer.stdout for command in ("up", "down", "status", "doctor", "release"))
