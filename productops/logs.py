@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -18,6 +19,18 @@ def _redact(_logger: Any, _method: str, event: structlog.typing.EventDict) -> st
         if any(word in key.lower() for word in _SECRET):
             event[key] = "***"
     return event
+
+
+class _Patient:
+    """Standard error that never fails: a full disk must not end a program that gives users the baseline back."""
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.flush()
 
 
 def set_up_logs(settings: Settings, *, program: str) -> None:
@@ -34,7 +47,7 @@ def set_up_logs(settings: Settings, *, program: str) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, _Patient())),
         cache_logger_on_first_use=False,
     )
     structlog.contextvars.bind_contextvars(program=program)

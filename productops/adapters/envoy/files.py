@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +13,9 @@ from typing import Any
 from productops.adapters.envoy import config
 from productops.errors import RouterError
 
+BALLAST = "ballast"
+BALLAST_BYTES = 1_000_000
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _Signature = tuple[int, int, int]
 
 
@@ -52,9 +57,24 @@ class Files:
             if path.is_file() and path.read_bytes() == text.encode():
                 return
             self.folder.mkdir(parents=True, exist_ok=True)
-            _swap(path, text)
+            self._swap_in_any_case(path, text)
         except OSError as error:
             raise RouterError(f"cannot write the router's file {path}: {error}") from error
+
+    def _swap_in_any_case(self, path: Path, text: str) -> None:
+        """On a full disk the ballast makes room: users must get the baseline back all the same."""
+        ballast = self.folder / BALLAST
+        try:
+            _swap(path, text)
+        except OSError as error:
+            if error.errno not in _FULL or not ballast.exists():
+                raise
+            ballast.unlink()
+            _swap(path, text)
+            return
+        if not ballast.exists():
+            with contextlib.suppress(OSError):  # without it everything works but the last resort
+                ballast.write_bytes(b"\0" * BALLAST_BYTES)
 
     def _replace(self, name: str, parts: Mapping[str, str], encode: Callable[[], tuple[str, str]]) -> bool:
         written = self._read(name)
