@@ -9,8 +9,10 @@ url = context.config.get_main_option("sqlalchemy.url")
 if url is None:
     raise SystemExit("no database URL given; use productops up, or productops.store.migrate.upgrade(url)")
 engine = make_engine(url)
-with engine.connect() as connection:
-    context.configure(connection=connection, target_metadata=Base.metadata, render_as_batch=True, compare_type=True)
-    with context.begin_transaction():
-        context.run_migrations()
-engine.dispose()
+try:
+    with engine.connect() as connection:
+        context.configure(connection=connection, target_metadata=Base.metadata, render_as_batch=True, compare_type=True)
+        with context.begin_transaction():
+            context.run_migrations()
+finally:
+    engine.dispose()

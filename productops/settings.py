@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from pathlib import Path
+from typing import Self
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from productops.errors import SettingsError
@@ -16,6 +18,19 @@ def default_home() -> Path:
     base = os.environ.get("XDG_STATE_HOME")
     root = Path(base) if base else Path("~/.local/state").expanduser()
     return root / "productops"
+
+
+TOKEN_CHARACTERS_MIN = 16
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach ``host``. Names other than localhost may lead anywhere."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 class Settings(BaseSettings):
@@ -51,6 +66,16 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("PRODUCTOPS_USER", "USER", "LOGNAME"),
         description="Who acts, for the audit; the login name when empty.",
     )
+
+    @model_validator(mode="after")
+    def _guarded(self) -> Self:
+        token = self.api_token.get_secret_value().strip() if self.api_token else ""
+        if not is_loopback(self.host) and len(token) < TOKEN_CHARACTERS_MIN:
+            raise ValueError(
+                f"PRODUCTOPS_HOST is {self.host}, which other machines can reach: set PRODUCTOPS_API_TOKEN to at least "
+                f"{TOKEN_CHARACTERS_MIN} characters, or bind to 127.0.0.1"
+            )
+        return self
 
     @field_validator("log_level")
     @classmethod
@@ -108,5 +133,6 @@ def load_settings(**overrides: object) -> Settings:
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
-        lines = [f"PRODUCTOPS_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()]
+        lines = [f"PRODUCTOPS_{str(e['loc'][0]).upper()}: {e['msg']}" if e["loc"] else e["msg"] for e in error.errors()]
+        lines = [line.replace("Value error, ", "") for line in lines]
         raise SettingsError("; ".join(lines)) from error

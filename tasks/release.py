@@ -72,21 +72,30 @@ async def shift(release: Release, index: int, title: str) -> int:  # noqa: ARG00
 async def hold_and_judge(release: Release, index: int, title: str) -> StepOutcome:
     """Hold a step and judge it; never repeated: a second try would hold again without a lease."""
     loop = asyncio.get_running_loop()
-    progress = await publish(acreate_progress_artifact(progress=0.0, key=f"step-{index + 1}", description=f"{release.title}: {title}"))
+    # Beside the work: a Prefect server that is away would otherwise cost the lease, which nobody renews before the hold begins.
+    creating = asyncio.create_task(
+        publish(acreate_progress_artifact(progress=0.0, key=f"step-{index + 1}", description=f"{release.title}: {title}"))
+    )
     hold_s = release.steps[index].hold_s
     looks_seen = 0
 
     def on_looks(looks: list[Look]) -> None:
         nonlocal looks_seen
         looks_seen += len(looks)
+        progress = creating.result() if creating.done() else None
         if progress is not None and looks_seen % 5 == 0:
             done = min(99.0, 100.0 * looks_seen / hold_s)
             loop.call_soon_threadsafe(lambda: publish_soon(aupdate_progress_artifact(progress, progress=done)))
 
     outcome = await asyncio.to_thread(release_judge.hold_step, context(), release.id, index, actor=actor(), on_looks=on_looks)
-    if progress is not None:
-        publish_soon(aupdate_progress_artifact(progress, progress=100.0, description=f"{title}: {outcome.verdict}, {outcome.reason}"))
+    publish_soon(_complete(creating, f"{title}: {outcome.verdict}, {outcome.reason}"))
     return outcome
+
+
+async def _complete(creating: asyncio.Task[Any], description: str) -> None:
+    progress = await creating
+    if progress is not None:
+        await aupdate_progress_artifact(progress, progress=100.0, description=description)
 
 
 @task(**retrying("promote", "promote {release.version}"))

@@ -46,12 +46,12 @@ def draw_picture(points: Sequence[PicturePoint], *, title: str, candidate: str, 
     axes = figure.subplots(4, 1, sharex=True)
     start = points[0].at_s if points else 0
     seconds = [p.at_s - start for p in points]
-    axes[0].step(seconds, [p.weight_pct for p in points], where="post", color=_CANDIDATE)
+    axes[0].step(seconds, [p.weight_pct for p in points], where="post", color=_CANDIDATE, marker=_mark(points))
     axes[0].set(ylabel="share of users (%)", ylim=(0, 105))
     _pair(axes[1], seconds, points, lambda p: p.failure_ratio, "failures (%)", scale=100.0, names=(baseline, candidate))
     _pair(axes[2], seconds, points, lambda p: p.p99_ms, "p99 (ms)", scale=1.0, names=(baseline, candidate))
     limit = math.log(1 / alpha)
-    axes[3].plot(seconds, [p.log_e for p in points], color=_CANDIDATE)
+    axes[3].plot(seconds, [p.log_e if math.isfinite(p.log_e) else math.nan for p in points], color=_CANDIDATE, marker=_mark(points))
     axes[3].axhline(limit, color=_LIMIT, linestyle="--", label="roll back above")
     axes[3].set(ylabel="evidence of harm (log e)", xlabel="seconds")
     axes[3].legend(loc="upper left", fontsize=8)
@@ -64,13 +64,18 @@ def draw_picture(points: Sequence[PicturePoint], *, title: str, candidate: str, 
     return buffer.getvalue()
 
 
+def _mark(points: Sequence[PicturePoint]) -> str:
+    """A line of one or two points is hardly there: few points are marked."""
+    return "o" if len(points) < 10 else ""
+
+
 def _pair(
     axis: Any, seconds: Sequence[int], points: Sequence[PicturePoint], pick: Callable[[PicturePoint], tuple[float | None, float | None]],
     label: str, *, scale: float, names: tuple[str, str],
 ) -> None:  # fmt: skip
     for arm, colour in ((0, _BASELINE), (1, _CANDIDATE)):
         values = [math.nan if (v := pick(p)[arm]) is None else v * scale for p in points]
-        axis.plot(seconds, values, color=colour, label=names[arm], linewidth=1.2)
+        axis.plot(seconds, values, color=colour, label=names[arm], linewidth=1.2, marker=_mark(points))
     axis.set_ylabel(label)
     axis.set_ylim(bottom=0)
     axis.legend(loc="upper left", fontsize=8)

@@ -3,40 +3,22 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
 
 from productops.adapters.token_file import read_or_create
 from productops.domain.evidence_link import PATH as EVIDENCE_PATH
 from productops.domain.evidence_link import evidence_key
-from productops.errors import SettingsError
 from productops.settings import Settings
 
 # Pages of evidence check a key of their own.
 PUBLIC_PATHS = frozenset({"/healthz", "/readyz", "/openapi.json", "/docs", "/docs/errors"})
-TOKEN_CHARACTERS_MIN = 16
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach ``host``. Names other than localhost may lead anywhere."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def chosen_token(settings: Settings) -> str:
-    """The token that callers must present: the set one, else that of the token file.
+    """The token that callers must present: the set one, else that of the token file (only on loopback, the settings see to that).
 
-    Raises: SettingsError when the API would be open to other machines without a token that was set on purpose.
+    Raises: SettingsError when the file cannot be made or trusted.
     """
     token = settings.api_token.get_secret_value().strip() if settings.api_token else ""
-    if not is_loopback(settings.host) and len(token) < TOKEN_CHARACTERS_MIN:
-        raise SettingsError(
-            f"PRODUCTOPS_HOST is {settings.host}, which other machines can reach: set PRODUCTOPS_API_TOKEN to at least "
-            f"{TOKEN_CHARACTERS_MIN} characters, or bind to 127.0.0.1"
-        )
     return token or read_or_create(settings.home)
 
 

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from productops.api.app import create_app
 from productops.api.problems import HTTP_KINDS, INTERNAL, MEDIA_TYPE
+from productops.cli import docs_domain
 from productops.cli.main import app as program
 from productops.errors import ProductOpsError
 from productops.settings import Settings
@@ -32,7 +33,7 @@ class _Silent:
 def pages() -> dict[str, str]:
     """File name → content."""
     made = {"api.md": api_page, "cli.md": cli_page, "errors.md": errors_page, "settings.md": settings_page}
-    return {name: "\n".join([NOTE, *make()]).rstrip() + "\n" for name, make in made.items()}
+    return {name: "\n".join([NOTE, *make()]).rstrip() + "\n" for name, make in made.items()} | docs_domain.pages()
 
 
 def outdated(folder: Path = FOLDER) -> list[str]:

@@ -22,6 +22,7 @@ from productops.usecases.release_summary import arm_summaries
 LEARN_S = 600
 EXTENSIONS_MAX = 3
 TICK_S = 0.05
+SILENT_S = 5.0
 OnLooks = Callable[[list[Look]], None]
 
 
@@ -164,6 +165,7 @@ def _hold(context: Context, release: Release, index: int, step: Step, *, actor: 
                 requests=bench.requests,
                 fresh=bench.requests - seen,
                 measured_s=bench.measured_s - measured,
+                silent_s=context.clock.now().timestamp() - bench.after_s - 1,
             )
             if not outcome.proceed and analysis.on_inconclusive == "extend" and extensions < EXTENSIONS_MAX:
                 extensions, deadline = extensions + 1, context.clock.monotonic() + step.hold_s
@@ -184,16 +186,20 @@ def _early(bench: Bench, index: int, analysis: Analysis, *, fresh: int) -> StepO
 
 
 def at_end_of_hold(
-    index: int, step: Step, analysis: Analysis, look: Look | None, *, requests: int, fresh: int, measured_s: int
+    index: int, step: Step, analysis: Analysis, look: Look | None, *, requests: int, fresh: int, measured_s: int, silent_s: float
 ) -> StepOutcome:
     """What a step that was held to its end says; ``requests`` of the candidate in the rollout, ``fresh`` in this step.
 
-    No data is never a pass: with no measured second, or fewer requests than the policy's minimum, it is inconclusive.
+    No data is never a pass: with no measured second, with silence for the last ``silent_s``, or with fewer requests than the
+    policy's minimum, it is inconclusive.
     """
     evidence = look.evidence if look else {}
     go_on = analysis.on_inconclusive == "proceed"
     if look is None or measured_s == 0:
         return StepOutcome(index, Verdict.INCONCLUSIVE, proceed=False, reason="no second of this step could be measured", evidence=evidence)
+    if silent_s > SILENT_S:
+        why = f"no measurement arrived in the last {silent_s:.0f} s; is the agent up?"
+        return StepOutcome(index, Verdict.INCONCLUSIVE, proceed=False, reason=why, evidence=evidence)
     if step.header_only:
         reason = f"{fresh} requests with the test header, no harm seen" if fresh else "nobody used the test header"
         return StepOutcome(index, Verdict.PASSED if fresh else Verdict.INCONCLUSIVE, proceed=True, reason=reason, evidence=evidence)

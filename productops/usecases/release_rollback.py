@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from productops.domain.analysis import Verdict
 from productops.domain.release import EXPOSED, Cause, Environment, Phase, Release
 from productops.domain.traffic import InstanceState
 from productops.errors import ConflictError, NotFoundError
 from productops.store import Unit
 from productops.usecases.context import Actor, Context
-from productops.usecases.release_summary import release_summary
+from productops.usecases.release_summary import arm_summaries, release_summary
 
 CONFIRM_WITHIN = timedelta(seconds=30)
 # These say that the version is bad; a lost lease or a cancelled run only say that nobody watched it to the end.
@@ -29,7 +30,10 @@ def give_baseline_back(
         release = unit.releases.get(release_id)
         if release.ended or release.phase is Phase.ROLLING_BACK:
             return release
+        candidate_pct = unit.traffic.get(release.service, release.environment).candidate_pct
         release = _leave(unit, release, cause=cause, reason=reason, actor=actor, evidence=evidence or {}, context=context)
+        if cause is Cause.LEASE_LAPSED and release.phase is Phase.ROLLING_BACK:
+            _open_incident(unit, release, candidate_pct=candidate_pct, reason=reason, now=context.clock.now())
     context.doorbell.ring()
     return release
 
@@ -38,6 +42,7 @@ def _leave(unit: Unit, release: Release, *, cause: Cause, reason: str, actor: Ac
     now = context.clock.now()
     target = Phase.ROLLING_BACK if release.phase in EXPOSED else Phase.FAILED
     moved = unit.releases.move(release.id, target, actor=actor.name, reason=reason, now=now, cause=cause, evidence=evidence)
+    _close_step(unit, release, cause=cause, reason=reason, context=context)
     generation = unit.traffic.give_back(release.service, release.environment, release_id=release.id)
     unit.fleets.want(release.service, release.environment, release.version, 0, now=now)
     _quarantine(unit, moved, cause=cause, reason=reason, context=context)
@@ -47,6 +52,28 @@ def _leave(unit: Unit, release: Release, *, cause: Cause, reason: str, actor: Ac
         f"release.{target.value}", f"release/{release.id}", actor=actor.name, origin=actor.origin, now=now, reason=reason, detail=detail
     )
     return moved
+
+
+def _open_incident(unit: Unit, release: Release, *, candidate_pct: int, reason: str, now: datetime) -> None:
+    """A lapsed lease is one whoever notices it first, the agent or the flow itself."""
+    incident = unit.incidents.open(
+        venture_id=unit.catalog.venture_id(release.venture), kind="deployment", severity="SEV3", title=f"Lease lapsed: {release.title}",
+        description=f"The process that carried out release {release.id} stopped renewing its lease at {candidate_pct} % of the traffic. "
+        f"Users were given {release.baseline_version} again.",
+        services=[release.service], detection="lease", impact={"release_id": release.id, "candidate_pct": candidate_pct}, now=now,
+    )  # fmt: skip
+    unit.releases.tell(release.id, "incident", {"incident_id": incident, "reason": reason}, now=now)
+
+
+def _close_step(unit: Unit, release: Release, *, cause: Cause, reason: str, context: Context) -> None:
+    """A step that was cut short has its counts, too; one that was judged to its end keeps its verdict."""
+    now = context.clock.now()
+    record = next((s for s in unit.releases.steps(release.id) if s.index == release.step_index and s.ended_at is None), None)
+    if record is not None:
+        arms = arm_summaries(unit, release, start=record.started_at, end=now)
+        summary = {name: arm.to_dict() for name, arm in arms.items()}
+        why = f"cut short ({cause.value.replace('_', ' ')}): {reason}"
+        unit.releases.end_step(release.id, record.index, verdict=Verdict.INCONCLUSIVE.value, reason=why, summary=summary, now=now)
 
 
 def _quarantine(unit: Unit, release: Release, *, cause: Cause, reason: str, context: Context) -> None:
@@ -70,16 +97,9 @@ def lapse_lease(context: Context, service: str, environment: Environment, *, bea
         if target.release_id is None:
             return True
         release = unit.releases.get(target.release_id)
-        venture = unit.catalog.venture_id(release.venture)
         if not release.ended and release.phase is not Phase.ROLLING_BACK:
-            _leave(unit, release, cause=Cause.LEASE_LAPSED, reason=reason, actor=actor, evidence={"beat": beat}, context=context)
-        incident = unit.incidents.open(
-            venture_id=venture, kind="deployment", severity="SEV3", title=f"Lease lapsed: {release.title}",
-            description=f"The process that carried out release {release.id} stopped renewing its lease at {target.candidate_pct} % of "
-            f"the traffic. Users were given {target.baseline_version} again.",
-            services=[service], detection="lease", impact={"release_id": release.id, "candidate_pct": target.candidate_pct}, now=now,
-        )  # fmt: skip
-        unit.releases.tell(release.id, "incident", {"incident_id": incident, "reason": reason}, now=now)
+            release = _leave(unit, release, cause=Cause.LEASE_LAPSED, reason=reason, actor=actor, evidence={"beat": beat}, context=context)
+        _open_incident(unit, release, candidate_pct=target.candidate_pct, reason=reason, now=now)
     return True
 
 

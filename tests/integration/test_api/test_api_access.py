@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from productops.adapters import token_file
-from productops.api.access import chosen_token, is_loopback
+from productops.api.access import chosen_token
 from productops.api.server import listen
 from productops.errors import PortTakenError, SettingsError
-from productops.settings import Settings
+from productops.settings import Settings, is_loopback, load_settings
 from tests.integration.test_api.support import free_ports
 
 
@@ -61,9 +61,8 @@ def test_only_loopback_addresses_are_loopback(host, local):
 
 @pytest.mark.parametrize("token", [None, "", "   ", "too-short"])
 def test_other_machines_are_not_let_in_without_a_token_set_on_purpose(tmp_path, token):
-    settings = Settings(home=tmp_path, host="0.0.0.0", api_token=token)
     with pytest.raises(SettingsError, match="PRODUCTOPS_API_TOKEN"):
-        chosen_token(settings)
+        load_settings(home=tmp_path, host="0.0.0.0", api_token=token)
 
 
 def test_a_set_token_goes_before_the_file(tmp_path):

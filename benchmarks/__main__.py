@@ -1,0 +1,117 @@
+"""``make bench``: ``python -m benchmarks [router] [judge] [release]`` measures, prints tables and writes ``bench-results/*.json``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import platform
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+from benchmarks import router
+from benchmarks.figures import RESULTS, Figure, console, show, write
+from benchmarks.release import suite as release
+from benchmarks.release.stack import BenchError, default_home
+
+JUDGE = "benchmarks.judge.__main__"
+JUDGE_S = 3600.0
+JUDGE_RUNS = 10
+JUDGE_RUNS_QUICK = 1
+
+
+def main() -> int:
+    """Exit status 0 when all was measured and, with ``--strict``, every bar was met; 1 when not; 130 when interrupted."""
+    arguments = parse_arguments()
+    signal.signal(signal.SIGTERM, _interrupt)
+    figures: list[Figure] = []
+    failed = []
+    began = time.monotonic()
+    console.print(f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} cores")
+    for name in arguments.suites or SUITES:
+        console.rule(f"[bold]{name}")
+        try:
+            figures += SUITES[name](arguments)
+        except BenchError as error:
+            failed.append(name)
+            console.print(f"[bold red]{name} failed:[/] {error}", soft_wrap=True)
+        except KeyboardInterrupt:
+            console.print("interrupted; what was measured so far is in bench-results")
+            return 130
+    missed = [figure.name.strip() for figure in figures if figure.met is False]
+    summary = f"{time.monotonic() - began:.0f} s; {sum(f.met is True for f in figures)} bars met, {len(missed)} missed"
+    console.print(summary + (f": {'; '.join(missed)}" if missed else ""), soft_wrap=True)
+    return 1 if failed or (arguments.strict and missed) else 0
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Which suites, and how thoroughly."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("suites", nargs="*", help=f"of {', '.join(SUITES)}; default all")
+    parser.add_argument("--quick", action="store_true", help="a few minutes: to see that all works, not to rely on")
+    parser.add_argument("--strict", action="store_true", help="fail when a bar is missed")
+    parser.add_argument("--runs", type=int, help="releases of the version whose answers fail (20; quick 3)")
+    parser.add_argument("--only", action="append", choices=release.PARTS, help="a part of the release suite; may be repeated")
+    parser.add_argument("--home", type=Path, default=default_home(), help="folder of the release suite's stack; emptied at the start")
+    parser.add_argument("--port-base", type=int, help="its first port; default: the first free ones")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.suites) - set(SUITES):
+        parser.error(f"no such suite: {', '.join(sorted(unknown))}")
+    return arguments
+
+
+def run_router(arguments: argparse.Namespace) -> list[Figure]:
+    """Weight changes confirmed, and what the router adds to a request."""
+    rows = router.measure(count=60 if arguments.quick else 300, rate=200)
+    router.report(rows)
+    direct, bare, routed = (row.percentile(0.5) for row in rows[-3:])
+    figures = [Figure(f"{row.name}, median", row.percentile(0.5), "ms", router.SWITCH_BAR_MS) for row in rows[:2]]
+    how = f"{rows[-1].name} against the instance itself, medians"
+    own = f"a bare Envoy adds {(bare - direct) * 1000:.0f} µs"
+    figures.append(Figure("router adds to a request, median", (routed - direct) * 1000, "µs", router.OVERHEAD_BAR_US, False, own, how))
+    raw = [{"name": row.name, "percentiles_ms": {share: row.percentile(share) for share in (0.5, 0.95, 0.99, 1.0)}} for row in rows]
+    write("router", "router", figures, raw)
+    show("router", figures)
+    return figures
+
+
+def run_judge(arguments: argparse.Namespace) -> list[Figure]:
+    """The judge's own comparison, in a process of its own. Raises: BenchError."""
+    if importlib.util.find_spec(JUDGE) is None:
+        console.print("the judge's comparison is not part of this installation")
+        return []
+    RESULTS.mkdir(exist_ok=True)
+    runs = JUDGE_RUNS_QUICK if arguments.quick else JUDGE_RUNS
+    command = [sys.executable, "-m", "benchmarks.judge", "--runs", str(runs), "--json", str(RESULTS / "judge.json")]
+    try:
+        code = subprocess.run(command, timeout=JUDGE_S, check=False).returncode
+    except subprocess.TimeoutExpired as error:
+        raise BenchError(f"{' '.join(command[1:])} did not end within {JUDGE_S:.0f} s") from error
+    if code:
+        raise BenchError(f"{' '.join(command[1:])} ended with {code}")
+    return []
+
+
+def run_release(arguments: argparse.Namespace) -> list[Figure]:
+    """The whole stack under load. Raises: BenchError."""
+    parts = [part for part in release.PARTS if arguments.only is None or part in arguments.only]
+    where = {"parts": parts, "home": arguments.home.resolve(), "port_base": arguments.port_base}
+    runs = {"runs": arguments.runs} if arguments.runs else {}
+    return release.run(release.quick(**where, **runs) if arguments.quick else release.Plan(**where, **runs))
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """SIGTERM ends the bench as Ctrl-C does: with its stack."""
+    raise KeyboardInterrupt
+
+
+SUITES: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {"router": run_router, "judge": run_judge, "release": run_release}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
