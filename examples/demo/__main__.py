@@ -18,7 +18,7 @@ from examples.load import LoadReport
 TRIALS = (
     Trial("1.1.0", "promoted", "a good version with a search", options=("--hold", "10")),
     Trial("1.2.0", "rolled_back", "30 % of its answers fail"),
-    Trial("1.4.0", "rolled_back", "its p99 is doubled, its median is the same", slow=True, options=("--weights", "50", "--hold", "75")),
+    Trial("1.4.0", "rolled_back", "its p99 is doubled, its median is the same", slow=True, options=("--weights", "50", "--hold", "70")),
 )
 LEARN_S = 15.0
 console = Console()

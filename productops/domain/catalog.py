@@ -121,6 +121,9 @@ class Analysis(_Strict):
     certificate_ratio: float = Field(default=2.0, gt=1, le=100, description="Certified when failures and slow requests stay below this.")
     requests_min: int = Field(default=50, ge=1, le=10_000_000, description="Below this many candidate requests nothing is certified.")
     warm_up_s: int = Field(default=30, ge=0, le=3600, description="Latency of a cold candidate is not judged for so long.")
+    latency_patience_s: int = Field(
+        default=38, ge=0, le=3600, description="Slowness counts once it has lasted so long: cold caches and scaling end before."
+    )
     promote_on: Literal["certificate", "hold"] = Field(
         default="hold", description="'certificate': a step ends as soon as it is certified. 'hold': it always takes its full time."
     )

@@ -8,6 +8,8 @@ BLOCK_S = 5
 """Besides neighbouring seconds, neighbouring blocks of this many seconds are compared: clusters up to that long are seen."""
 LONG_KEEP, SHORT_KEEP, BLOCK_KEEP = 1.0 - 1.0 / 600.0, 1.0 - 1.0 / 30.0, 1.0 - BLOCK_S / 600.0
 """Memories of ten minutes, of half a minute, and of ten minutes of blocks."""
+PRESUMED_S = 60.0
+"""Seconds of the baseline after which nothing is presumed any more."""
 CONFIDENCE = 2.5
 """An excess below this many standard errors is taken for chance."""
 
@@ -19,16 +21,32 @@ class Dispersion:
     Source: von Neumann 1941, mean square successive difference; quasi-likelihood, McCullagh & Nelder section 4.5.
     """
 
-    __slots__ = ("_block_events", "_block_trials", "_blocks", "_events", "_last_block", "_long", "_seen", "_short", "_trials", "inflation")
+    __slots__ = (
+        "_block_events",
+        "_block_trials",
+        "_blocks",
+        "_events",
+        "_last_block",
+        "_long",
+        "_presumed",
+        "_seen",
+        "_short",
+        "_step",
+        "_trials",
+        "inflation",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, presumed: float = 1.0) -> None:
+        """``presumed`` is believed at first, and ever less over the first PRESUMED_S seconds."""
+        self._presumed = presumed
+        self._step = (presumed - 1.0) * BLOCK_S / PRESUMED_S
         self._events = self._trials = 0.0
         self._block_events = self._block_trials = 0.0
         self._last_block: tuple[float, float] | None = None
         self._seen = 0
         # Each: squared differences seen, expected under independence, and the variance of the latter.
         self._long, self._short, self._blocks = [0.0] * 3, [0.0] * 3, [0.0] * 3
-        self.inflation = 1.0
+        self.inflation = presumed
 
     def add(self, events: float, trials: float) -> None:
         """Take one second of one arm: events among trials; a second without trials is skipped."""
@@ -50,7 +68,8 @@ class Dispersion:
         if self._last_block is not None:
             _remember(self._blocks, BLOCK_KEEP, *_terms(*self._last_block, *block))
         self._last_block, self._block_events, self._block_trials, self._seen = block, 0.0, 0.0, 0
-        self.inflation = max(_excess(self._long), _excess(self._short), _excess(self._blocks))
+        self._presumed -= self._step
+        self.inflation = max(1.0, self._presumed, _excess(self._long), _excess(self._short), _excess(self._blocks))
 
 
 def _terms(before: float, n: float, after: float, m: float) -> tuple[float, float, float]:

@@ -25,8 +25,8 @@ WIDER, NARROWER = 1.65, 1.2
 """... the integrand is at most by these factors wider or narrower than that of the largest stratum ..."""
 TAIL = 1e-9
 """... and has fallen to this at the last angle the table knows."""
-STEP = 0.85
-"""Spacing of the angles in widths of the integrand: the rule's relative error is 2 exp(-2 pi^2 / STEP^2), 3e-12."""
+STEP = 0.75
+"""Spacing of the angles in widths of the integrand: what aliases onto n is 8 widths away, or more than 6 from where a table is trusted."""
 REACH = 7.0
 """How many widths the angles reach."""
 FEWEST = 24

@@ -50,6 +50,7 @@ def make_judge(analysis: Analysis) -> Judge:
             promote_slow_ratio=analysis.certificate_ratio,
             requests_min=analysis.requests_min,
             warm_up_s=analysis.warm_up_s,
+            latency_patience_s=analysis.latency_patience_s,
         )
     )
 

@@ -47,7 +47,15 @@ def test_no_data_however_rough_breaks_the_judge(
 
 @pytest.mark.parametrize(
     ("baseline", "candidate"),
-    [(None, BAD), (FINE, None), (None, None), (ArmSecond(), BAD), (ArmSecond(), ArmSecond()), (FINE, ArmSecond()), (ArmSecond(-80, 1), BAD)],
+    [
+        (None, BAD),
+        (FINE, None),
+        (None, None),
+        (ArmSecond(), BAD),
+        (ArmSecond(), ArmSecond()),
+        (FINE, ArmSecond()),
+        (ArmSecond(-80, 1), BAD),
+    ],
 )
 def test_a_second_without_both_arms_is_never_evidence(baseline: ArmSecond | None, candidate: ArmSecond | None) -> None:
     judge = StratifiedJudge()

@@ -19,6 +19,8 @@ ODDS = (1.6, 2.2, 4.0, 10.0, 80.0)
 ODDS_WEIGHTS = (0.20, 0.37, 0.25, 0.13, 0.05)
 FEW = 100
 """Below this count powers of plain floats cannot overflow."""
+PRESUMED_CLUSTER = 3.0
+"""Without history, failures are taken to come in clusters until a minute of the baseline says otherwise."""
 LOG_MOST = 600.0
 """One second's bet is cut here, in nats: products stay finite and no decision needs more."""
 
@@ -51,7 +53,7 @@ class CountedHypothesis:
         self._safe = SmallCapital((1.0,))
         self._start = StartPrior(now_share=rule.start_now_share, later_mean_s=rule.start_later_mean_s)
         self._reference = ReferenceRate()
-        self._spread = Dispersion()
+        self._spread = Dispersion(presumed=PRESUMED_CLUSTER)
         self._demand = math.log(rule.second_opinion) if rule.second_opinion > 0.0 else -math.inf
         self._log_e = self._log_opinion = self._log_safe = -math.inf
         self._baseline = [0, 0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from productops.domain.judge.shape import LatencyShape, LearnedLatency
 from productops.domain.judge.snapshot import Snapshot
 from productops.stats.capital import Capital, StartPrior
 from productops.stats.dispersion import Dispersion
+from productops.stats.paired_dispersion import PairedDispersion
 from productops.stats.strata import TiltEngine
 
 Floats = NDArray[np.float64]
@@ -33,14 +35,14 @@ EAGER_S = 5
 """Longest batches: while nothing depends on latency, and while only its certificates are waited for."""
 HOT = 4.5
 """Within so many nats of a decision every second is taken at once."""
-STALL_S = 40.0
-"""A capital that has not grown for so long says that the slow spell is over."""
+OVER = 4.0
+"""A tail's capital that has lost so many nats from its peak says that the slow spell is over."""
+OUTSIDE = 3.0
+"""Nats of evidence a tail needs from outside its best stretch of ``latency_patience_s``: one spell alone never has them."""
 SHORT_OF = (0.4, 1.2, 1.2)
 """Nats short of a decision at which a spell that has not lasted is held."""
 HUSHED = 3.0
 """... and at which it is counted, so that several such spells together do not decide either."""
-LONGER_S = (0.0, 9.0, 9.0)
-"""Tails are rare, so both the beginning and the end of a spell are seen later: extra patience."""
 LEARN_MAX = 200_000
 """Latencies learned during a rollout after which the shape is left alone."""
 
@@ -63,11 +65,11 @@ class LatencyHypotheses:
         self._start_safe = StartPrior(now_share=policy.start_now_share, later_mean_s=policy.start_later_mean_s)
         weights = policy.weights()
         self._decides = np.array([policy.log_threshold - math.log(max(weights[f"slower_{q}"], 1e-12)) for q in QUANTILES])
-        self._patience = policy.latency_patience_s + np.array(LONGER_S) * (policy.latency_patience_s > 0)
         self._spread = [Dispersion() for _ in QUANTILES]
+        self._split = [PairedDispersion() for _ in QUANTILES]
         self._log_e = np.full(3, -math.inf)
         self._log_safe = np.full(3, -math.inf)
-        self._spells = [_Spell() for _ in QUANTILES]
+        self._spells = [_Spell(policy.latency_patience_s) for _ in QUANTILES]
         self._certified = False
         self._batch: list[_Second] = []
         self._hot = False
@@ -117,7 +119,7 @@ class LatencyHypotheses:
             n_a, n_b = sum(slow_a), sum(slow_b)
             if n_a and n_b:
                 self._batch.append(_Second(slow_a, slow_b, n_a, n_b, elapsed_s, age_s))
-                if self._hot or len(self._batch) >= (EAGER_S if eager and not self._certified else self._batch_s):
+                if self._hot or len(self._batch) >= (EAGER_S if (eager and not self._certified) or self._noisy() else self._batch_s):
                     self._flush()
             if n_a:
                 self._lens.watch(self._spread, slow_a)
@@ -139,6 +141,9 @@ class LatencyHypotheses:
         self._events += (events_a.sum(axis=0), events_b.sum(axis=0))
         self._totals = [self._totals[0] + int(n_a.sum()), self._totals[1] + int(n_b.sum())]
         power = self._power(events_a + events_b, n_a[:, None], n_b[:, None])
+        for split, k_a, k_b in zip(self._split, events_a.T.tolist(), events_b.T.tolist(), strict=True):
+            for second, a, b in zip(batch, k_a, k_b, strict=True):  # after the power was taken: no second judges itself
+                split.add(a, second.n_a, b, second.n_b)
         warm = sum(s.age_s < self._policy.warm_up_s for s in batch)
         harm_from = 0 if self._policy.latency_patience_s >= self._policy.warm_up_s else warm
         if harm_from < len(batch):
@@ -155,43 +160,56 @@ class LatencyHypotheses:
         after = self._harm.bet(outcome, shares=shares, at=np.array([s.elapsed_s for s in batch]))
         now = batch[-1].elapsed_s
         for spell, best in zip(self._spells, self._harm.leaders(), strict=True):
-            for second, gain in zip(batch, outcome[:, best].tolist(), strict=True):
-                spell.add(gain, at=second.elapsed_s)
-        patient = self._lasting(now) >= self._patience
+            for gain in outcome[:, best].tolist():
+                spell.add(gain)
+        patient = self._lasting(now)
         # A spell that may yet end is worth less than a decision: what comes after it must add the rest.
         limits = self._decides + np.where(patient, CAP, -np.array(SHORT_OF))
         self._harm.cap(limits)
         self._log_e = np.minimum(after, limits)
         self._hot = bool((self._log_e > self._decides - HOT).any())
 
-    def _lasting(self, now: float) -> Floats:
-        """Seconds, per quantile, since the slowness that is under way began, (3,); negative before the first bet."""
-        # The median's capital shrinks at once when a spell ends, so its own onset is right; tails need the longer look.
-        began = self._harm.onsets()
-        began[1:] = np.maximum(began[1:], [spell.since for spell in self._spells[1:]])
-        result: Floats = now + 1.0 - began
-        return result
+    def _lasting(self, now: float) -> NDArray[np.bool_]:
+        """Which slownesses, (3,), are more than one passing spell.
+
+        The median's capital shrinks at once when a spell ends, so its mean onset tells. Tails are rare and their capital shrinks
+        slowly: they need evidence from outside their best stretch.
+        """
+        patience_s = self._policy.latency_patience_s
+        lasting = now + 1.0 - self._harm.onsets() >= patience_s
+        if patience_s > 0:
+            lasting[1:] = [spell.outside > OUTSIDE for spell in self._spells[1:]]
+        return np.asarray(lasting, dtype=np.bool_)
 
     def _power(self, events: Floats, n_a: Floats, n_b: Floats) -> Floats:
         """As for counted events; (T, 3)."""
         total = n_a + n_b
         variance = events * (total - events) * n_a * n_b / total**3
-        inflation = np.array([s.inflation for s in self._spread]) if self._policy.dispersion else np.ones(3)
+        inflation = np.array([self._inflation(i) for i in range(3)]) if self._policy.dispersion else np.ones(3)
         result: Floats = 1.0 / (inflation * (1.0 + self._policy.arm_noise_latency**2 * variance))
         return result
+
+    def _inflation(self, index: int) -> float:
+        """The baseline's own jumps at first; once both arms were seen together, what of them does not hit both alike."""
+        alone, paired = self._spread[index].inflation, self._split[index].inflation
+        return alone if paired is None else min(alone, paired)
+
+    def _noisy(self) -> bool:
+        """Whether the baseline jumps and nothing is known yet of what hits both arms alike: then that is learned first."""
+        return any(one.inflation > 1.0 and two.inflation is None for one, two in zip(self._spread, self._split, strict=True))
 
     def snapshots(self) -> list[Snapshot]:
         """As of the last batch, one per quantile."""
         if self._shown is None or self._hot:
             thresholds = self._lens.shape.thresholds_ms if self._lens else (None, None, None)
             lasting = self._lasting(self._elapsed)
-            self._shown = [self._snapshot(i, thresholds[i], float(lasting[i])) for i in range(3)]
+            self._shown = [self._snapshot(i, thresholds[i], lasting=bool(lasting[i])) for i in range(3)]
         return self._shown
 
-    def _snapshot(self, index: int, threshold_ms: float | None, lasting_s: float) -> Snapshot:
+    def _snapshot(self, index: int, threshold_ms: float | None, *, lasting: bool) -> Snapshot:
         policy = self._policy
         log_e = float(self._log_e[index])
-        patient = lasting_s >= self._patience[index] and (policy.latency_patience_s == 0 or self._spells[index].recent > 0.0)
+        patient = lasting and (policy.latency_patience_s == 0 or self._spells[index].recent > 0.0)
         counted = log_e if patient else min(log_e, float(self._decides[index]) - HUSHED)
         waiting = not patient and log_e >= 0.5 * float(self._decides[index])
         return Snapshot(
@@ -209,32 +227,37 @@ class LatencyHypotheses:
                 "threshold_ms": threshold_ms,
                 "tolerance": getattr(policy, f"latency_tolerance_{QUANTILES[index]}"),
                 "promote_ratio": policy.promote_slow_ratio,
-                "inflation": self._spread[index].inflation,
+                "inflation": self._inflation(index),
             },
         )
 
 
 class _Spell:
-    """Follows the growth of a capital's leading alternative: since when it has been growing, and whether it still is."""
+    """Follows the growth of a capital's leading alternative: how much of it came outside its best stretch, and whether it goes on."""
 
-    __slots__ = ("_level", "_low", "_peak", "_peak_at", "recent", "since")
+    __slots__ = ("_best", "_level", "_levels", "_low", "_peak", "recent")
 
-    def __init__(self) -> None:
-        self._level = self._low = self._peak = self.recent = 0.0
-        self._peak_at = self.since = -math.inf
+    def __init__(self, stretch_s: int) -> None:
+        self._level = self._low = self._peak = self._best = self.recent = 0.0
+        self._levels: deque[float] = deque([0.0], maxlen=stretch_s + 1)
 
-    def add(self, gain: float, *, at: float) -> None:
-        """Take the log growth in the second that began ``at``."""
-        if self._peak_at == -math.inf:
-            self._peak_at = self.since = at
+    def add(self, gain: float) -> None:
+        """Take the log growth of one second."""
         self.recent += (min(20.0, max(-20.0, gain)) - self.recent) / RECENT_S
         self._level += gain
-        if self._level > self._peak:
-            self._peak, self._peak_at = self._level, at
-        elif at - self._peak_at > STALL_S:
-            self._peak, self._peak_at, self._low, self.since = self._level, at, self._level, at + 1.0
-        if self._level < self._low:
-            self._low, self.since = self._level, at + 1.0
+        self._peak = max(self._peak, self._level)
+        if self._level < self._low or self._peak - self._level > OVER:
+            # Nothing is under way, or what was is over; what comes next is another spell.
+            self._peak = self._low = self._level
+            self._best = 0.0
+            self._levels.clear()
+        self._levels.append(self._level)
+        self._best = max(self._best, self._level - min(self._levels))
+
+    @property
+    def outside(self) -> float:
+        """Nats gained since the spell began, less those of its best stretch."""
+        return self._level - self._low - self._best
 
 
 class _Lens:

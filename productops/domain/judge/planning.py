@@ -47,7 +47,7 @@ def growth_per_s(*, requests_per_s: float, candidate_pct: float, error_rate: flo
     ours, theirs = requests_per_s * (1.0 - share) * error_rate, requests_per_s * share * bad
     p = theirs / (ours + theirs)
     q = share * tolerance / (share * tolerance + 1.0 - share)
-    if (p - q) * (harm - tolerance) <= 0.0:
+    if harm <= tolerance or p <= q:
         return 0.0
     return (ours + theirs) * (p * math.log(p / q) + (1.0 - p) * math.log((1.0 - p) / (1.0 - q)))
 

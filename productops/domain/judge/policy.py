@@ -71,17 +71,17 @@ class AnalysisPolicy:
     warm_up_s: int = 30
     latency_patience_s: int = 38
     latency_required: bool = False
-    weight_failures: float = 0.66
-    weight_p50: float = 0.18
-    weight_p90: float = 0.05
-    weight_p99: float = 0.11
+    weight_failures: float = 0.64
+    weight_p50: float = 0.22
+    weight_p90: float = 0.04
+    weight_p99: float = 0.10
     start_now_share: float = 0.7
     start_later_mean_s: float = 1200.0
     second_opinion: float = 4.0
     learn_requests_min: int = 500
     dispersion: bool = True
     arm_noise_failures: float = 0.25
-    arm_noise_latency: float = 0.10
+    arm_noise_latency: float = 0.08
     metrics: tuple[MetricRule, ...] = field(default_factory=tuple)
 
     def __post_init__(self) -> None:

@@ -1,0 +1,1 @@
+"""The candidate judge against the incumbents, on simulated services."""
