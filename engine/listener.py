@@ -29,7 +29,7 @@ from prefect.events.filters import EventFilter, EventNameFilter
 from prefect.exceptions import PrefectException
 from prefect.states import Cancelled, Crashed
 
-from engine.deployments import register
+from engine.deployments import POOL, register
 from productops.errors import ProductOpsError, StoreUnavailableError
 from productops.store import Store
 from productops.usecases import run_claims
@@ -42,6 +42,7 @@ POLL_CONNECTED_S = 5.0
 POLL_ALONE_S = 1.0
 HORIZON_S = 12.0
 CANCEL_PATIENCE_S = 15.0
+READY_EVERY_S = 30.0
 
 
 @dataclass(slots=True)
@@ -55,6 +56,7 @@ class Listener:
     deployments: dict[str, str] = field(default_factory=dict)
     choices: dict[str, list[str]] = field(default_factory=dict)
     connected: bool = False
+    _shown_at: float = -1e9
     _pending: set[asyncio.Task[None]] = field(default_factory=set)
     _scheduled: set[UUID] = field(default_factory=set)
     _cancelling: dict[UUID, float] = field(default_factory=dict)
@@ -117,6 +119,7 @@ class Listener:
                 for run in await self._waiting_runs(client):
                     self._spawn(self._consider(client, run))
                 await self._bury_dead(client)
+                await self._show_ready(client)
                 if await asyncio.to_thread(form_choices, self.context) != self.choices:
                     await self._register()
             except (httpx.HTTPError, PrefectException, ProductOpsError) as error:
@@ -132,6 +135,14 @@ class Listener:
                 next_scheduled_start_time=FlowRunFilterNextScheduledStartTime(before_=datetime.fromtimestamp(horizon, UTC)),
             )
         )
+
+    async def _show_ready(self, client: PrefectClient) -> None:
+        """Tell Prefect twice a minute that somebody works the pool; else its UI calls every deployment not ready."""
+        if time.monotonic() - self._shown_at < READY_EVERY_S:
+            return
+        self._shown_at = time.monotonic()
+        await client.send_worker_heartbeat(POOL, worker_name=self.owner, heartbeat_interval_seconds=READY_EVERY_S)
+        await client.get_scheduled_flow_runs_for_deployments([UUID(d) for d in self.deployments], limit=1)
 
     def _spawn(self, work: Any) -> None:
         async def guarded() -> None:

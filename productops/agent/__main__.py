@@ -109,9 +109,11 @@ def run_threads(state: AgentState, settings: Settings, receiver: socket.socket) 
         state, port_first=settings.port_base + 10, port_count=settings.instance_ports,
         drain_timeout_s=settings.drain_timeout_s, stop_grace_s=settings.stop_grace_s,
     )  # fmt: skip
+    traffic = TrafficLoop(state)
     loops: dict[str, Callable[[], None]] = {
         "read": lambda: read_loop(state),
-        "traffic": TrafficLoop(state).run,
+        "traffic": traffic.run,
+        "records": traffic.record,
         "fleets": fleets.run,
         "meter": MeterLoop(state, retention_s=settings.metrics_retention_s).run,
         "doorbell": lambda: hear_rings(state, receiver),

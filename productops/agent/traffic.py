@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 
 import structlog
@@ -26,7 +27,8 @@ class TrafficLoop:
     state: AgentState
     _applied: list[ServiceRoute] = field(default_factory=list)
     _applied_at: float = -1e9
-    _enforced: set[Key] = field(default_factory=set)
+    _to_record: tuple[Snapshot, dict[Key, int]] | None = None
+    _recording: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
         """Until the agent stops."""
@@ -37,17 +39,28 @@ class TrafficLoop:
             self.turn()
 
     def turn(self) -> None:
-        """One round: router first, then the records."""
+        """One round: the router first; the records follow."""
         snapshot, lapsed = self.state.present()
-        if not self._apply(make_routes(snapshot, lapsed=lapsed)):
-            return
-        try:
-            changed = self._record_lapses(lapsed)
-            changed |= self._record_confirmed(snapshot, lapsed)
+        if self._apply(make_routes(snapshot, lapsed=lapsed)):
+            self._to_record = (snapshot, lapsed)
+            self._recording.set()
+
+    def record(self) -> None:
+        """Write down what the router has, in a thread of its own: a locked database must not hold up the next lease."""
+        while not self.state.stopping.is_set():
+            self._recording.wait(IDLE_TICK_S)
+            self._recording.clear()
+            if self._to_record is None:
+                continue
+            (snapshot, lapsed), self._to_record = self._to_record, None
+            try:
+                changed = self._record_lapses(lapsed)
+                changed |= self._record_confirmed(snapshot, lapsed)
+            except StoreUnavailableError as error:
+                log.warning("store unavailable; leases are kept from memory", reason=str(error))
+                continue
             if changed:
                 self.state.look.set()
-        except StoreUnavailableError as error:
-            log.warning("store unavailable; leases are kept from memory", reason=str(error))
 
     def _apply(self, routes: list[ServiceRoute]) -> bool:
         now = self.state.context.clock.monotonic()
@@ -76,11 +89,9 @@ class TrafficLoop:
 
     def _record_confirmed(self, snapshot: Snapshot, lapsed: dict[Key, int]) -> bool:
         pending = [t for t in snapshot.targets if not t.confirmed and t.key not in lapsed]
-        if not pending:
-            return False
-        with self.state.context.store.write() as unit:
-            now = self.state.context.clock.now()
-            for target in pending:
-                unit.traffic.confirm(target.service, target.environment, generation=target.generation, now=now)
-        finish_rollbacks(self.state.context, actor=ACTOR)
-        return True
+        if pending:
+            with self.state.context.store.write() as unit:
+                now = self.state.context.clock.now()
+                for target in pending:
+                    unit.traffic.confirm(target.service, target.environment, generation=target.generation, now=now)
+        return bool(finish_rollbacks(self.state.context, actor=ACTOR) or pending)

@@ -23,6 +23,7 @@ LEARN_S = 600
 EXTENSIONS_MAX = 3
 TICK_S = 0.05
 SILENT_S = 5.0
+HOLD_MIN_S = 2.5  # within it at least one whole second is measured and stored
 OnLooks = Callable[[list[Look]], None]
 
 
@@ -150,7 +151,7 @@ def _hold(context: Context, release: Release, index: int, step: Step, *, actor: 
     keeper.opened()
     bench = Bench.open(context, release)
     seen, measured = bench.requests, bench.measured_s
-    deadline, extensions = context.clock.monotonic() + step.hold_s, 0
+    deadline, extensions = context.clock.monotonic() + max(step.hold_s, HOLD_MIN_S), 0
     while True:
         keeper.beat()
         failed = _look(context, bench, index, on_looks=on_looks)

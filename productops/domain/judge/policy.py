@@ -62,8 +62,8 @@ class AnalysisPolicy:
     alpha: float = 0.05
     error_tolerance: float = 1.0
     latency_tolerance_p50: float = 1.02
-    latency_tolerance_p90: float = 1.03
-    latency_tolerance_p99: float = 1.05
+    latency_tolerance_p90: float = 1.02
+    latency_tolerance_p99: float = 1.02
     promote_error_ratio: float = 2.0
     promote_slow_ratio: float = 2.0
     requests_min: int = 50
