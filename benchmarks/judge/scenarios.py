@@ -170,6 +170,13 @@ def pauses(rng: np.random.Generator, rate: float, share: float, rollout_s: int) 
     return plan
 
 
+def noisy_host(rng: np.random.Generator, rate: float, share: float, rollout_s: int) -> Plan:
+    """Both versions share a busy machine: all latencies of a second are multiplied by a lognormal factor of width 0.2."""
+    plan = plain(rng, rate, share, rollout_s)
+    plan.median_ms = plan.median_ms * rng.lognormal(0.0, 0.2, len(plan.median_ms))
+    return plan
+
+
 # Bad releases. -----------------------------------------------------------------------------------------------------------------
 
 
@@ -227,6 +234,13 @@ def half_slow(rng: np.random.Generator, rate: float, share: float, rollout_s: in
     return plan
 
 
+def slow_on_a_noisy_host(rng: np.random.Generator, rate: float, share: float, rollout_s: int) -> Plan:
+    """Every request takes a tenth longer on the candidate, and the machine is busy for both."""
+    plan = noisy_host(rng, rate, share, rollout_s)
+    plan.candidate.slow[:] = 1.1
+    return plan
+
+
 GOOD: dict[str, Scenario] = {"good": plain}
 NUISANCES: dict[str, Scenario] = {
     "shared incident": shared_incident,
@@ -244,6 +258,7 @@ NUISANCES: dict[str, Scenario] = {
     "neighbour's deploy": neighbour_deploy,
     "autoscaling": autoscaling,
     "pauses": pauses,
+    "noisy host": noisy_host,
 }
 BAD: dict[str, Scenario] = {
     "30 % fail": _bad_errors(plus=0.295),
@@ -257,6 +272,7 @@ BAD: dict[str, Scenario] = {
     "slow requests x2": p99_twice_as_often,
     "error leak": leak,
     "half of them x1.5": half_slow,
+    "p50 +10 %, noisy host": slow_on_a_noisy_host,
 }
 LATE_S = {"x5 after 10 min": 600}
 """Seconds of good behaviour before the harm, subtracted from the time to a verdict."""
