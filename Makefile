@@ -56,7 +56,7 @@ format: $(VENV)/.installed  ## format and sort
 	@$(BIN)/ruff format .
 
 lock:  ## resolve requirements.lock anew for all platforms (needs uv)
-	@uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header --no-emit-index-url --no-strip-extras --generate-hashes \
+	@uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header --no-emit-index-url --no-strip-extras \
 	  --extra all --group dev pyproject.toml --output-file requirements.lock
 
 clean:  ## remove what was installed and what the demo left
