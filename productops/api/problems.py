@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from productops.errors import InvalidInputError, NotFoundError, ProductOpsError, UnauthorizedError
+from productops.errors import InvalidInputError, NotFoundError, ProductOpsError, UnauthorizedError, error_classes
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 1
@@ -122,13 +122,6 @@ def _reason(error: Mapping[str, Any]) -> str:
     if error["type"] == "json_invalid":
         return f"is not JSON ({error.get('ctx', {}).get('error', 'unreadable')} at character {error['loc'][-1]})"
     return str(error["msg"])[:_TEXT_MAX]
-
-
-def error_classes(root: type[ProductOpsError] = ProductOpsError) -> Iterator[type[ProductOpsError]]:
-    """The tree of our errors, parents first."""
-    yield root
-    for child in root.__subclasses__():
-        yield from error_classes(child)
 
 
 def kinds() -> list[Kind]:

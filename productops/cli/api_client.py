@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from productops.errors import DependencyError, InvalidInputError, NotRunningError, ProductOpsError
+from productops.errors import DependencyError, InvalidInputError, NotRunningError, ProductOpsError, error_classes
 
 OPS = "/api/v1/product-ops"
 TIMEOUT_S = 20.0
@@ -101,16 +101,10 @@ def _may_be_repeated(error: ProductOpsError) -> bool:
 
 def from_problem(document: Mapping[str, Any]) -> ProductOpsError:
     """The exception a problem stands for: by its slug, else by its status."""
-    found = next((c for c in _classes(ProductOpsError) if c.slug == document["slug"]), None)
+    found = next((c for c in error_classes() if c.slug == document["slug"]), None)
     kind = found or (DependencyError if int(document.get("status", 500)) >= 500 else InvalidInputError)
     extra = {name: value for name, value in document.items() if name not in _STANDARD}
     return kind(str(document.get("detail", document.get("title", "an error without a word"))), **extra)
-
-
-def _classes(root: type[ProductOpsError]) -> Iterator[type[ProductOpsError]]:
-    yield root
-    for child in root.__subclasses__():
-        yield from _classes(child)
 
 
 def to_problem(error: ProductOpsError) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from productops.api.app import create_app
 from productops.api.problems import HTTP_KINDS, INTERNAL, MEDIA_TYPE
 from productops.cli import docs_domain
 from productops.cli.main import app as program
-from productops.errors import ProductOpsError
+from productops.errors import ProductOpsError, error_classes
 from productops.settings import Settings
 from productops.store import Store
 from productops.usecases.context import Context
@@ -54,7 +54,7 @@ def errors_page() -> Iterator[str]:
             c.retryable,
             INTERNAL.meaning if c is ProductOpsError else (c.__doc__ or "").strip().splitlines()[0],
         )
-        for c in _classes(ProductOpsError)
+        for c in error_classes()
     ]
     known = {slug for slug, *_ in ours}
     wire = [(k.slug, k.status, 69 if k.status >= 500 else 64, k.status == 503, k.meaning) for k in HTTP_KINDS if k.slug not in known]
@@ -67,12 +67,6 @@ def errors_page() -> Iterator[str]:
         4: "rolled back", 5: "not ended when `--timeout` was over; it goes on", 130: "Ctrl-C; the release goes on",
     }  # fmt: skip
     yield from (f"| {code} | {outcome} |" for code, outcome in outcomes.items())
-
-
-def _classes(root: type[ProductOpsError]) -> Iterator[type[ProductOpsError]]:
-    yield root
-    for child in root.__subclasses__():
-        yield from _classes(child)
 
 
 def settings_page() -> Iterator[str]:
