@@ -21,13 +21,13 @@ CACHE_TABLES = 64
 """How many tables an engine keeps; each holds about 0.1 MB."""
 FAR = 3.2
 """A table is trusted when the candidate's size is within this many widths of its mean there ..."""
-WIDER, NARROWER = 1.5, 1.2
+WIDER, NARROWER = 1.65, 1.2
 """... the integrand is at most by these factors wider or narrower than that of the largest stratum ..."""
-TAIL = 3e-8
+TAIL = 1e-9
 """... and has fallen to this at the last angle the table knows."""
 STEP = 0.75
 """Spacing of the angles in widths of the integrand: what aliases onto n is 8 widths away, or more than 6 from where a table is trusted."""
-REACH = 6.0
+REACH = 7.0
 """How many widths the angles reach."""
 FEWEST = 24
 """Points on the circle at least (or one more than there are requests)."""
@@ -69,7 +69,7 @@ def _log_coefficient_saddle(weights: Floats, counts: Floats, chosen: int) -> Flo
 def _circle(spread: Floats, *, largest: int, narrower: float = 1.0, wider: float = 1.0) -> tuple[Floats, Floats]:
     """Angles (G, P) and weights (G, P) of the trapezoid rule for integrands of Gaussian width ``1 / spread`` (G,).
 
-    The upper half of the circle is enough (the sum is real). Beyond REACH widths the integrand is below 2e-8; ``narrower`` and
+    The upper half of the circle is enough (the sum is real). Beyond REACH widths the integrand is below 1e-10; ``narrower`` and
     ``wider`` are the factors by which the true width may differ. With ``largest + 1`` points, and for few, the rule is exact.
     """
     points = np.minimum(largest + 1, np.maximum(np.ceil(2.0 * math.pi * narrower * spread / STEP), FEWEST)).astype(int)
