@@ -118,7 +118,7 @@ class LatencyHypotheses:
             slow_b = self._lens.shape.sort(candidate)
             n_a, n_b = sum(slow_a), sum(slow_b)
             if n_a and n_b:
-                self._batch.append(_Second(slow_a, slow_b, n_a, n_b, elapsed_s, age_s))
+                self._batch.append(_Second(slow_a, slow_b, n_a, n_b, elapsed_s, age_s, self._inflations()))
                 if self._hot or len(self._batch) >= (EAGER_S if (eager and not self._certified) or self._noisy() else self._batch_s):
                     self._flush()
             if n_a:
@@ -140,7 +140,7 @@ class LatencyHypotheses:
         events_a, events_b = slow_a @ lens.is_event, slow_b @ lens.is_event
         self._events += (events_a.sum(axis=0), events_b.sum(axis=0))
         self._totals = [self._totals[0] + int(n_a.sum()), self._totals[1] + int(n_b.sum())]
-        power = self._power(events_a + events_b, n_a[:, None], n_b[:, None])
+        power = self._power(events_a + events_b, n_a[:, None], n_b[:, None], np.array([s.inflations for s in batch]))
         for split, k_a, k_b in zip(self._split, events_a.T.tolist(), events_b.T.tolist(), strict=True):
             for second, a, b in zip(batch, k_a, k_b, strict=True):  # after the power was taken: no second judges itself
                 split.add(a, second.n_a, b, second.n_b)
@@ -181,11 +181,10 @@ class LatencyHypotheses:
             lasting[1:] = [spell.outside > OUTSIDE for spell in self._spells[1:]]
         return np.asarray(lasting, dtype=np.bool_)
 
-    def _power(self, events: Floats, n_a: Floats, n_b: Floats) -> Floats:
+    def _power(self, events: Floats, n_a: Floats, n_b: Floats, inflation: Floats) -> Floats:
         """As for counted events; (T, 3)."""
         total = n_a + n_b
         variance = events * (total - events) * n_a * n_b / total**3
-        inflation = np.array([self._inflation(i) for i in range(3)]) if self._policy.dispersion else np.ones(3)
         result: Floats = 1.0 / (inflation * (1.0 + self._policy.arm_noise_latency**2 * variance))
         return result
 
@@ -193,6 +192,12 @@ class LatencyHypotheses:
         """The baseline's own jumps at first; once both arms were seen together, what of them does not hit both alike."""
         alone, paired = self._spread[index].inflation, self._split[index].inflation
         return alone if paired is None else min(alone, paired)
+
+    def _inflations(self) -> tuple[float, float, float]:
+        """As of the seconds before: a second that waits in a batch must not be weighed by what came with it or later."""
+        if not self._policy.dispersion:
+            return (1.0, 1.0, 1.0)
+        return (self._inflation(0), self._inflation(1), self._inflation(2))
 
     def _noisy(self) -> bool:
         """Whether the baseline jumps and nothing is known yet of what hits both arms alike: then that is learned first."""
@@ -279,7 +284,7 @@ class _Lens:
 
 
 class _Second(NamedTuple):
-    """One second that waits: counts per category and in all of both arms, its time, the candidate's age."""
+    """One second that waits: counts per category and in all of both arms, its time, the candidate's age, inflations before it."""
 
     slow_a: list[int]
     slow_b: list[int]
@@ -287,6 +292,7 @@ class _Second(NamedTuple):
     n_b: int
     elapsed_s: float
     age_s: float
+    inflations: tuple[float, float, float]
 
 
 HARM = np.array([0, 1, 2, 3, 4, 7, 8, 9, 12, 13, 14])

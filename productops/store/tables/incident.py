@@ -1,0 +1,41 @@
+"""Incidents."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Boolean, ForeignKey, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from productops.store.tables.base import Base, Json, one_of
+
+
+class IncidentRow(Base):
+    """User-visible harm, or the danger of it (the requirements' table)."""
+
+    __tablename__ = "incident_management"
+    incident_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    venture_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("ventures.id"))
+    incident_type: Mapped[str] = mapped_column(String(20))
+    severity: Mapped[str] = mapped_column(String(4))
+    status: Mapped[str] = mapped_column(String(20), default="open")
+    title: Mapped[str] = mapped_column(String(255))
+    description: Mapped[str | None] = mapped_column(Text)
+    affected_services: Mapped[list[Any] | None] = mapped_column(Json)
+    detection_method: Mapped[str | None] = mapped_column(String(20))
+    root_cause: Mapped[str | None] = mapped_column(Text)
+    resolution_steps: Mapped[list[Any] | None] = mapped_column(Json)
+    impact_assessment: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    mttr_minutes: Mapped[int | None]
+    chairman_escalation: Mapped[bool] = mapped_column(Boolean, default=False)
+    detected_at: Mapped[datetime]
+    resolved_at: Mapped[datetime | None]
+    postmortem_completed: Mapped[bool] = mapped_column(Boolean, default=False)
+    __table_args__ = (
+        one_of("incident_type", "deployment", "performance", "availability", "security", "data", "quality"),
+        one_of("severity", "SEV1", "SEV2", "SEV3", "SEV4"),
+        one_of("status", "open", "investigating", "mitigated", "resolved", "closed"),
+        one_of("detection_method", "lease", "verdict", "slo", "anomaly", "alert", "heartbeat", "person"),
+    )
