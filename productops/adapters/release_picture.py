@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+OPEN_LOW, OPEN_HIGH = 0.05, 50.0
 _BASELINE, _CANDIDATE, _LIMIT = "#2b6cb0", "#dd6b20", "#c53030"
 
 
@@ -21,6 +22,8 @@ class PicturePoint:
     failure_ratio: tuple[float | None, float | None]
     p99_ms: tuple[float | None, float | None]
     log_e: float
+    odds: tuple[float | None, float | None] | None = None
+    """Confidence sequence of the failures' odds ratio, where one was taken."""
 
     @classmethod
     def from_look(cls, payload: Mapping[str, Any]) -> PicturePoint:
@@ -32,18 +35,19 @@ class PicturePoint:
             failure_ratio=(arms[0].get("failure_ratio"), arms[1].get("failure_ratio")),
             p99_ms=(arms[0].get("p99_ms"), arms[1].get("p99_ms")),
             log_e=payload["log_e"],
+            odds=(payload["intervals"]["failures"]["low"], payload["intervals"]["failures"]["high"]) if "intervals" in payload else None,
         )
 
 
 def draw_picture(points: Sequence[PicturePoint], *, title: str, candidate: str, baseline: str, alpha: float, outcome: str) -> bytes:
-    """SVG with four panels above one time axis (seconds since the first look)."""
+    """SVG with five panels above one time axis (seconds since the first look)."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 9), layout="constrained")
-    axes = figure.subplots(4, 1, sharex=True)
+    figure = Figure(figsize=(9, 11), layout="constrained")
+    axes = figure.subplots(5, 1, sharex=True)
     start = points[0].at_s if points else 0
     seconds = [p.at_s - start for p in points]
     axes[0].step(seconds, [p.weight_pct for p in points], where="post", color=_CANDIDATE, marker=_mark(points))
@@ -53,8 +57,9 @@ def draw_picture(points: Sequence[PicturePoint], *, title: str, candidate: str, 
     limit = math.log(1 / alpha)
     axes[3].plot(seconds, [p.log_e if math.isfinite(p.log_e) else math.nan for p in points], color=_CANDIDATE, marker=_mark(points))
     axes[3].axhline(limit, color=_LIMIT, linestyle="--", label="roll back above")
-    axes[3].set(ylabel="evidence of harm (log e)", xlabel="seconds")
+    axes[3].set(ylabel="evidence of harm (log e)")
     axes[3].legend(loc="upper left", fontsize=8)
+    _interval(axes[4], start, points)
     for axis in axes:
         axis.grid(alpha=0.25)
     figure.suptitle(title + "\n" + "\n".join(textwrap.wrap(outcome, 100)), fontsize=10)
@@ -62,6 +67,16 @@ def draw_picture(points: Sequence[PicturePoint], *, title: str, candidate: str, 
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "productops", "text.parse_math": False}):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()
+
+
+def _interval(axis: Any, start: int, points: Sequence[PicturePoint]) -> None:
+    """How many times the odds of a failure may be, right at all times at once; open ends reach the panel's edge."""
+    known = [(p.at_s - start, p.odds) for p in points if p.odds is not None]
+    lows = [max(OPEN_LOW, odds[0] or OPEN_LOW) for _, odds in known]
+    highs = [min(OPEN_HIGH, odds[1] or OPEN_HIGH) for _, odds in known]
+    axis.fill_between([at for at, _ in known], lows, highs, color=_CANDIDATE, alpha=0.25, step="post")
+    axis.axhline(1.0, color=_BASELINE, linestyle="--")
+    axis.set(yscale="log", ylim=(OPEN_LOW, OPEN_HIGH), ylabel="failures: times the odds", xlabel="seconds")
 
 
 def _mark(points: Sequence[PicturePoint]) -> str:

@@ -47,6 +47,10 @@ def _page(context: Context, release_id: str) -> str:
     parts.append("<h2>Steps</h2>" + _table(report.table))
     parts.append("<h2>Moves</h2>" + _table([{k: v for k, v in move.items() if k != "evidence"} for move in moves]))
     if looks:
+        parts.append("<h2>What was compared</h2>" + _compared(looks[-1]["evidence"]))
+    if report.release.plan.get("outlook"):
+        parts.append("<h2>What was expected of the plan</h2>" + _expected(report.release.plan["outlook"]))
+    if looks:
         last = escape(json.dumps(looks[-1], indent=2, sort_keys=True))
         parts.append(f"<h2>The last of {len(looks)} looks</h2><pre>{last}</pre>")
     title = escape(report.release.title)
@@ -59,3 +63,45 @@ def _table(rows: list[dict[str, Any]]) -> str:
     head = "".join(f"<th>{escape(str(name))}</th>" for name in rows[0])
     body = "".join("<tr>" + "".join(f"<td>{'' if v is None else escape(str(v))}</td>" for v in row.values()) + "</tr>" for row in rows)
     return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def _compared(evidence: dict[str, Any]) -> str:
+    """Hypotheses of the last look, the newest intervals, and what would have changed the verdict."""
+    hypotheses = evidence.get("hypotheses")
+    if not hypotheses:
+        return "<p>This judge has no hypotheses; its numbers are below.</p>"
+    names = (
+        "log_e_counted",
+        "log_e_safe",
+        "candidate_events",
+        "candidate_total",
+        "baseline_events",
+        "baseline_total",
+        "ratio",
+        "alpha_share",
+    )
+    rows = [{"hypothesis": name} | {field: _short(found.get(field)) for field in names} for name, found in hypotheses.items()]
+    text = _table(rows)
+    if evidence.get("intervals"):
+        text += "<p>Intervals that are right at all times at once (failures: times the odds; quantiles: milliseconds):</p>"
+        text += _table([{"of": name} | {end: _short(v) for end, v in found.items()} for name, found in evidence["intervals"].items()])
+    following = {name: _short(value) for name, value in (evidence.get("next") or {}).items() if value is not None}
+    return text + (_table([following]) if following else "")
+
+
+def _expected(outlook: dict[str, Any]) -> str:
+    traffic = outlook["traffic"]
+    head = f"<p>{traffic['requests_per_s']:.1f} requests/s and {100 * traffic['failure_ratio']:.2g} % failures before the release.</p>"
+    rows = [
+        {
+            "harm": h["name"],
+            "rolled back after (s)": _short(h["detected_s"]) or "not within the plan",
+            "failures until then": _short(h["failures"]),
+        }
+        for h in outlook["harms"]
+    ]
+    return head + _table(rows)
+
+
+def _short(value: object) -> object:
+    return f"{value:.4g}" if isinstance(value, float) else value

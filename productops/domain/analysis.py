@@ -16,6 +16,33 @@ class Verdict(StrEnum):
     INCONCLUSIVE = "inconclusive"
 
 
+QUANTILES = ("p50", "p90", "p99")
+"""Latency quantiles that are always watched."""
+FAILURES = "failures"
+
+
+class MetricKind(StrEnum):
+    """How a metric of one's own is counted."""
+
+    RATIO = "ratio"
+    COUNTER = "counter"
+    SATURATION = "saturation"
+
+
+class Direction(StrEnum):
+    """Which way of moving is harm."""
+
+    HIGHER_IS_WORSE = "higher_is_worse"
+    LOWER_IS_WORSE = "lower_is_worse"
+
+
+class Criticality(StrEnum):
+    """What harm of a metric leads to: the baseline is given back, or promotion is withheld."""
+
+    ROLL_BACK = "roll-back"
+    HOLD = "hold"
+
+
 @dataclass(frozen=True, slots=True)
 class LatencyHistogram:
     """Counts of requests by latency bucket: parallel tuples, upper bounds in milliseconds, ascending."""

@@ -60,8 +60,12 @@ class SmallCapital:
 
     def bet(self, ratios: Sequence[float], share: float) -> float:
         """Lay this second's share, multiply by the bets' outcome, answer the log e-value."""
-        self._owned = [min(MOST, r * (m + share * w)) for r, m, w in zip(ratios, self._owned, self._weights, strict=True)]
-        total = sum(self._owned)
+        owned = [r * (m + share * w) for r, m, w in zip(ratios, self._owned, self._weights, strict=True)]
+        total = sum(owned)
+        if total > MOST:
+            owned = [min(MOST, m) for m in owned]
+            total = sum(owned)
+        self._owned = owned
         return math.log(total) if total > 0.0 else -math.inf
 
 
@@ -84,15 +88,18 @@ class Capital:
         self._log = np.full(len(self._log_weights), -np.inf)
         self._onset = np.zeros(len(self._log_weights))
 
-    def bet(self, log_ratios: Floats, *, shares: Floats, at: Floats) -> Floats:
-        """Take T seconds: outcomes (T, A), start shares (T,), their times (T,). Answers each group's log e-value after the last."""
+    def bet(self, log_ratios: Floats, *, shares: Floats, at: Floats, oldest: float = -math.inf) -> Floats:
+        """Take T seconds: outcomes (T, A), start shares (T,), their times (T,). Answers each group's log e-value after the last.
+
+        Capital laid before the time ``oldest`` counts as laid then, so that a little that is very old does not rule the mean.
+        """
         sums = np.cumsum(log_ratios, axis=0)
         laid = np.log(shares)[:, None] - (sums - log_ratios) + self._log_weights
         paths = np.concatenate((self._log[None, :], laid))
         top = paths.max(axis=0)
         parts = np.exp(paths - top)
         total = parts.sum(axis=0)
-        self._onset = (parts[0] * self._onset + at @ parts[1:]) / total
+        self._onset = np.maximum((parts[0] * self._onset + at @ parts[1:]) / total, oldest)
         self._log = np.log(total) + top + sums[-1]
         return self.log_values()
 

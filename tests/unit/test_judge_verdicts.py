@@ -116,6 +116,7 @@ def test_swapping_the_arms_never_leaves_evidence_of_harm_on_both_sides(failures:
         assert min(look.log_e, swapped.log_e) <= 1.0
 
 
+@settings(deadline=None)
 @given(st.integers(1, 500), st.integers(1, 500), st.integers(1, 60))
 def test_seconds_without_failures_are_never_evidence_of_harm(ours: int, theirs: int, seconds: int) -> None:
     judge = StratifiedJudge()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -14,13 +13,11 @@ from productops.stats.dispersion import Dispersion
 from productops.stats.hypergeometric import log_mean_tilt, mean_tilts
 from productops.stats.reference import ReferenceRate
 
-ODDS = (1.6, 2.2, 4.0, 10.0, 80.0)
+ODDS = (1.9, 3.0, 6.0, 40.0)
 """Odds ratios the capital is laid on, in units of the tolerance: from a nuisance to an outage."""
-ODDS_WEIGHTS = (0.20, 0.37, 0.25, 0.13, 0.05)
+ODDS_WEIGHTS = (0.40, 0.35, 0.20, 0.05)
 FEW = 100
 """Below this count powers of plain floats cannot overflow."""
-PRESUMED_CLUSTER = 3.0
-"""Without history, failures are taken to come in clusters until a minute of the baseline says otherwise."""
 LOG_MOST = 600.0
 """One second's bet is cut here, in nats: products stay finite and no decision needs more."""
 
@@ -53,7 +50,7 @@ class CountedHypothesis:
         self._safe = SmallCapital((1.0,))
         self._start = StartPrior(now_share=rule.start_now_share, later_mean_s=rule.start_later_mean_s)
         self._reference = ReferenceRate()
-        self._spread = Dispersion(presumed=PRESUMED_CLUSTER)
+        self._spread = Dispersion()
         self._demand = math.log(rule.second_opinion) if rule.second_opinion > 0.0 else -math.inf
         self._log_e = self._log_opinion = self._log_safe = -math.inf
         self._baseline = [0, 0]
@@ -106,14 +103,20 @@ class CountedHypothesis:
         return [_exp(power * float(value)) for value in k_b * self._log_psi - log_means]
 
     def _power(self, events: int, n_a: int, n_b: int) -> float:
-        """Share of this second's evidence that counts: less when events cluster, or when one second alone would be too sure."""
+        """Share of this second's evidence that counts: less when events cluster, or when one second alone would be too sure.
+
+        It is known from the past and the pooled count, so a fair bet stays at most fair.
+        """
+        inflation = self._spread.inflation if self.rule.dispersion else 1.0
         if events == 0:
-            return 1.0 / self._spread.inflation if self.rule.dispersion else 1.0
+            return 1.0 / inflation
         total = n_a + n_b
         variance = events * n_a * n_b / (total * total)
         if not self.rule.is_counter:
             variance *= 1.0 - events / total
-        inflation = self._spread.inflation if self.rule.dispersion else 1.0
+        if events > 1 and self.rule.dispersion:
+            # What comes in one second may be one group: how much the others count is learned, and presumed until then.
+            inflation *= events / (1.0 + (events - 1.0) / self._spread.burst)
         return 1.0 / (inflation * (1.0 + self.rule.arm_noise**2 * variance))
 
     def _against(self, rate: float, k_b: int, n_b: int, power: float) -> list[float]:
@@ -144,20 +147,11 @@ class CountedHypothesis:
             log_e_safe=self._log_safe if self.rule.promote_ratio else None,
             measured=self._strata > 0,
             pending="the baseline's usual rate explains part of the excess" if doubted else "",
-            facts=self._facts(),
+            counts=(self._baseline[0], self._baseline[1], self._candidate[0], self._candidate[1]),
+            tolerance=self.rule.tolerance,
+            promote_ratio=self.rule.promote_ratio,
+            inflation=self._spread.inflation,
         )
-
-    def _facts(self) -> dict[str, Any]:
-        return {
-            "baseline_events": self._baseline[0],
-            "baseline_total": self._baseline[1],
-            "candidate_events": self._candidate[0],
-            "candidate_total": self._candidate[1],
-            "threshold_ms": None,
-            "tolerance": self.rule.tolerance,
-            "promote_ratio": self.rule.promote_ratio,
-            "inflation": self._spread.inflation,
-        }
 
 
 def _exp(value: float) -> float:

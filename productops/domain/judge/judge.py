@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 from productops.domain.analysis import ArmSecond, Look, RatioCount, TrafficSecond, Verdict
 from productops.domain.judge.counted import CountedHypothesis, CountedRule
-from productops.domain.judge.evidence import Accounts, odds_ratio
+from productops.domain.judge.evidence import Accounts
 from productops.domain.judge.latency import LatencyHypotheses
+from productops.domain.judge.look import LazyLook
 from productops.domain.judge.policy import FAILURES, AnalysisPolicy, Direction, MetricKind, MetricRule
 from productops.domain.judge.saturation import SaturationHypothesis
 from productops.domain.judge.snapshot import Snapshot
@@ -28,6 +32,8 @@ class StratifiedJudge:
         self._failures = CountedHypothesis(_failure_rule(self.policy))
         self._latency = LatencyHypotheses(self.policy)
         self._metrics = {rule.name: _metric_hypothesis(rule, self.policy) for rule in self.policy.metrics}
+        self._latency_shown: list[Snapshot] = []
+        self._latency_tally = self._accounts.tally([])
         self._first_s: int | None = None
         self._last_s: int | None = None
         self._candidate_since: int | None = None
@@ -97,26 +103,35 @@ class StratifiedJudge:
         else:
             hypothesis.observe(_level(ours), _level(theirs), elapsed_s=elapsed)
 
-    def _snapshots(self) -> list[Snapshot]:
-        return [self._failures.snapshot(), *self._latency.snapshots(), *(h.snapshot() for h in self._metrics.values())]
-
     def _look(self, at_s: int, ignored: str) -> Look:
         if self._failed is not None:
             failed = self._failed
             return Look(at_s, Verdict.FAILED, failed.reason, failed.log_e, failed.log_e_safe, certified=False, evidence=failed.evidence)
-        accounts, snapshots, age_s = self._accounts, self._snapshots(), self._age()
-        log_e, log_safe = accounts.total(snapshots), accounts.certificate(snapshots)
-        certified = log_safe >= accounts.threshold
-        evidence = accounts.evidence(snapshots, log_e=log_e, log_safe=log_safe, requests=self._requests, age_s=age_s)
+        accounts, age_s = self._accounts, self._age()
+        latency = self._latency.snapshots()
+        if latency is not self._latency_shown:
+            # They change once per batch.
+            self._latency_shown, self._latency_tally = latency, accounts.tally(latency)
+        counted = [self._failures.snapshot(), *(h.snapshot() for h in self._metrics.values())]
+        tally = accounts.tally(counted).join(self._latency_tally)
+        log_e = tally.log_e
+        log_safe = tally.safe if tally.safe < math.inf else -math.inf
+        snapshots = [counted[0], *latency, *counted[1:]]
+        requests = tuple(self._requests)
+
+        def evidence() -> dict[str, Any]:
+            return accounts.evidence(snapshots, log_e=log_e, log_safe=log_safe, requests=requests, age_s=age_s)
+
         if log_e >= accounts.threshold:
-            self._failed = Look(
-                at_s, Verdict.FAILED, _harm_reason(accounts, snapshots), log_e, log_safe, certified=False, evidence=evidence
-            )
+            reason = accounts.harm_reason(snapshots)
+            self._failed = LazyLook(at_s, Verdict.FAILED, reason, log_e, log_safe, certified=False, evidence=evidence)
             return self._failed
-        waiting = accounts.waiting(snapshots, requests=self._requests, age_s=age_s, certified=certified)
+        certified = log_safe >= accounts.threshold
+        waiting = accounts.waiting(snapshots, tally, requests=requests, age_s=age_s, certified=certified)
         verdict = Verdict.INCONCLUSIVE if waiting else Verdict.PASSED
-        reason = "; ".join(part for part in (ignored, waiting or PASSED_REASON) if part)
-        return Look(at_s, verdict, reason, log_e, log_safe, certified, evidence)
+        reason = waiting or PASSED_REASON
+        reason = f"{ignored}; {reason}" if ignored else reason
+        return LazyLook(at_s, verdict, reason, log_e, log_safe, certified, evidence)
 
     def _age(self) -> float:
         """Seconds since the candidate's first request."""
@@ -175,16 +190,3 @@ def _level(value: RatioCount | float) -> float:
 def _sound(arm: ArmSecond) -> bool:
     """Whether the deltas can be true: counters that ran backwards give negative ones."""
     return arm.requests >= 0 and arm.failures >= 0
-
-
-def _harm_reason(accounts: Accounts, snapshots: list[Snapshot]) -> str:
-    worst = max(snapshots, key=lambda s: accounts.log_weights[s.name] + s.log_counted)
-    facts = worst.facts
-    if "candidate_events" not in facts:
-        return f"{worst.name}: the candidate stands above the baseline beyond the tolerance"
-    ratio = odds_ratio(facts)
-    times = f"{ratio:.1f} times the odds of the baseline" if ratio is not None else "no odds to compare"
-    return (
-        f"{worst.name}: {facts['candidate_events']} of {facts['candidate_total']} requests on the candidate, "
-        f"{facts['baseline_events']} of {facts['baseline_total']} on the baseline ({times})"
-    )

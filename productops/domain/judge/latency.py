@@ -20,12 +20,14 @@ from productops.stats.strata import TiltEngine
 
 Floats = NDArray[np.float64]
 
-SLOWED = ((1.05, 1.0), (1.10, 1.0), (1.25, 1.0), (1.7, 0.7), (3.0, 0.5))
+SLOWED = ((1.04, 1.0), (1.08, 1.0), (1.2, 1.0), (1.7, 0.7), (3.0, 0.5))
 """(factor, share of requests) of slower candidates, in units of the tolerance: the body of the distribution."""
-SLOWED_WEIGHTS = (0.2, 0.4, 0.2, 0.12, 0.08)
+SLOWED_WEIGHTS = (0.16, 0.5, 0.18, 0.09, 0.07)
 TAIL_ODDS = ((1.35, 2.0, 5.0), (1.7, 3.0, 9.0))
 """Odds ratios of "slower than p90" and "slower than p99", in units of the tolerance."""
 TAIL_WEIGHTS = ((0.5, 0.35, 0.15), (0.45, 0.4, 0.15))
+OLDEST = 2.0
+"""Capital older than so many times the patience counts as that old, when it is asked how long a spell has lasted."""
 CAP = 0.7
 """How far beyond the threshold a latency capital may grow, in nats: so that a spell that has ended is soon forgotten."""
 RECENT_S = 8.0
@@ -37,9 +39,9 @@ HOT = 4.5
 """Within so many nats of a decision every second is taken at once."""
 OVER = 4.0
 """A tail's capital that has lost so many nats from its peak says that the slow spell is over."""
-OUTSIDE = 3.0
+OUTSIDE = 4.5
 """Nats of evidence a tail needs from outside its best stretch of ``latency_patience_s``: one spell alone never has them."""
-SHORT_OF = (0.4, 1.2, 1.2)
+SHORT_OF = (0.5, 1.4, 1.4)
 """Nats short of a decision at which a spell that has not lasted is held."""
 HUSHED = 3.0
 """... and at which it is counted, so that several such spells together do not decide either."""
@@ -119,7 +121,8 @@ class LatencyHypotheses:
             n_a, n_b = sum(slow_a), sum(slow_b)
             if n_a and n_b:
                 self._batch.append(_Second(slow_a, slow_b, n_a, n_b, elapsed_s, age_s, self._inflations()))
-                if self._hot or len(self._batch) >= (EAGER_S if (eager and not self._certified) or self._noisy() else self._batch_s):
+                waits = len(self._batch)
+                if self._hot or waits >= self._batch_s or (waits >= EAGER_S and ((eager and not self._certified) or self._noisy())):
                     self._flush()
             if n_a:
                 self._lens.watch(self._spread, slow_a)
@@ -141,9 +144,11 @@ class LatencyHypotheses:
         self._events += (events_a.sum(axis=0), events_b.sum(axis=0))
         self._totals = [self._totals[0] + int(n_a.sum()), self._totals[1] + int(n_b.sum())]
         power = self._power(events_a + events_b, n_a[:, None], n_b[:, None], np.array([s.inflations for s in batch]))
-        for split, k_a, k_b in zip(self._split, events_a.T.tolist(), events_b.T.tolist(), strict=True):
-            for second, a, b in zip(batch, k_a, k_b, strict=True):  # after the power was taken: no second judges itself
-                split.add(a, second.n_a, b, second.n_b)
+        for i, split in enumerate(self._split):
+            if self._spread[i].inflation > 1.0 or split.inflation is not None:
+                # After the power was taken: no second judges itself. A calm baseline needs no second look.
+                for second, a, b in zip(batch, events_a[:, i].tolist(), events_b[:, i].tolist(), strict=True):
+                    split.add(a, second.n_a, b, second.n_b)
         warm = sum(s.age_s < self._policy.warm_up_s for s in batch)
         harm_from = 0 if self._policy.latency_patience_s >= self._policy.warm_up_s else warm
         if harm_from < len(batch):
@@ -157,8 +162,9 @@ class LatencyHypotheses:
 
     def _bet_harm(self, batch: list[_Second], outcome: Floats) -> None:
         shares = np.array([self._start_harm.share(s.elapsed_s) for s in batch])
-        after = self._harm.bet(outcome, shares=shares, at=np.array([s.elapsed_s for s in batch]))
         now = batch[-1].elapsed_s
+        oldest = now - OLDEST * self._policy.latency_patience_s
+        after = self._harm.bet(outcome, shares=shares, at=np.array([s.elapsed_s for s in batch]), oldest=oldest)
         for spell, best in zip(self._spells, self._harm.leaders(), strict=True):
             for gain in outcome[:, best].tolist():
                 spell.add(gain)
@@ -224,40 +230,43 @@ class LatencyHypotheses:
             log_e_safe=float(self._log_safe[index]),
             measured=threshold_ms is not None and self._totals[1] > 0,
             pending=f"a slow spell counts once it has lasted {policy.latency_patience_s} s and goes on" if waiting else "",
-            facts={
-                "baseline_events": int(self._events[0, index]),
-                "baseline_total": self._totals[0],
-                "candidate_events": int(self._events[1, index]),
-                "candidate_total": self._totals[1],
-                "threshold_ms": threshold_ms,
-                "tolerance": getattr(policy, f"latency_tolerance_{QUANTILES[index]}"),
-                "promote_ratio": policy.promote_slow_ratio,
-                "inflation": self._inflation(index),
-            },
+            counts=(int(self._events[0, index]), self._totals[0], int(self._events[1, index]), self._totals[1]),
+            tolerance=getattr(policy, f"latency_tolerance_{QUANTILES[index]}"),
+            promote_ratio=policy.promote_slow_ratio,
+            inflation=self._inflation(index),
+            threshold_ms=threshold_ms,
         )
 
 
 class _Spell:
     """Follows the growth of a capital's leading alternative: how much of it came outside its best stretch, and whether it goes on."""
 
-    __slots__ = ("_best", "_level", "_levels", "_low", "_peak", "recent")
+    __slots__ = ("_best", "_level", "_low", "_lows", "_peak", "_second", "_stretch_s", "recent")
 
     def __init__(self, stretch_s: int) -> None:
         self._level = self._low = self._peak = self._best = self.recent = 0.0
-        self._levels: deque[float] = deque([0.0], maxlen=stretch_s + 1)
+        self._second, self._stretch_s = 0, stretch_s
+        # Lowest levels of the last stretch: (second, level), both rising, so that the first is the lowest.
+        self._lows: deque[tuple[int, float]] = deque([(0, 0.0)])
 
     def add(self, gain: float) -> None:
         """Take the log growth of one second."""
         self.recent += (min(20.0, max(-20.0, gain)) - self.recent) / RECENT_S
-        self._level += gain
-        self._peak = max(self._peak, self._level)
-        if self._level < self._low or self._peak - self._level > OVER:
+        level = self._level = self._level + gain
+        self._second += 1
+        lows = self._lows
+        self._peak = max(self._peak, level)
+        if level < self._low or self._peak - level > OVER:
             # Nothing is under way, or what was is over; what comes next is another spell.
-            self._peak = self._low = self._level
+            self._peak = self._low = level
             self._best = 0.0
-            self._levels.clear()
-        self._levels.append(self._level)
-        self._best = max(self._best, self._level - min(self._levels))
+            lows.clear()
+        while lows and lows[-1][1] >= level:
+            lows.pop()
+        lows.append((self._second, level))
+        if lows[0][0] < self._second - self._stretch_s:
+            lows.popleft()
+        self._best = max(self._best, level - lows[0][1])
 
     @property
     def outside(self) -> float:

@@ -18,10 +18,10 @@ HARMS = (2.0, 5.0, 20.0)
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A share of the traffic (per cent) held for some seconds."""
+    """A share of the traffic (per cent, 0 to 100) held for some seconds."""
 
     candidate_pct: int
-    hold_s: int
+    hold_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +70,7 @@ def forecast(
     passed_s = _walk(steps, _safe_growths(policy, steps, requests_per_s, error_rate), policy.log_threshold + 0.4)[0]
     result = []
     for harm in harms:
-        growths = [
-            growth_per_s(
-                requests_per_s=requests_per_s,
-                candidate_pct=step.candidate_pct,
-                error_rate=error_rate,
-                harm=harm,
-                tolerance=policy.error_tolerance,
-            )
-            for step in steps
-        ]
+        growths = [_harm_growth(policy, step, requests_per_s, error_rate, harm) for step in steps]
         detected_s, exposed = _walk(steps, growths, needed_nats(policy))
         extra = min(1.0, error_rate * harm) - error_rate
         result.append(Forecast(harm, detected_s, max(0.0, exposed * requests_per_s * extra), passed_s))
@@ -114,14 +105,30 @@ def _cost(policy: AnalysisPolicy, plan: Sequence[Step], *, requests_per_s: float
     return sum(row.harmed_requests for row in rows[1:])
 
 
+def _compared(step: Step, requests_per_s: float) -> tuple[float, float]:
+    """(requests a second of both arms, candidate's per cent of them). At 100 % the baseline's own past stands in, second for second."""
+    return (2.0 * requests_per_s, 50.0) if step.candidate_pct >= 100 else (requests_per_s, float(step.candidate_pct))
+
+
+def _harm_growth(policy: AnalysisPolicy, step: Step, requests_per_s: float, error_rate: float, harm: float) -> float:
+    if step.candidate_pct <= 0:
+        return 0.0
+    both, pct = _compared(step, requests_per_s)
+    return growth_per_s(requests_per_s=both, candidate_pct=pct, error_rate=error_rate, harm=harm, tolerance=policy.error_tolerance)
+
+
 def _safe_growths(policy: AnalysisPolicy, steps: Sequence[Step], requests_per_s: float, error_rate: float) -> list[float]:
     """Nats per second towards "not promote_error_ratio times as bad" while the candidate is as good as the baseline."""
     result = []
     for step in steps:
-        share, bound = step.candidate_pct / 100.0, policy.promote_error_ratio
+        if step.candidate_pct <= 0:
+            result.append(0.0)
+            continue
+        both, pct = _compared(step, requests_per_s)
+        share, bound = pct / 100.0, policy.promote_error_ratio
         q = share * bound / (share * bound + 1.0 - share)
         entropy = share * math.log(share / q) + (1.0 - share) * math.log((1.0 - share) / (1.0 - q))
-        result.append(requests_per_s * error_rate * entropy)
+        result.append(both * error_rate * entropy)
     return result
 
 

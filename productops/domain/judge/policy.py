@@ -5,28 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from enum import StrEnum
 from typing import Any
 
-QUANTILES = ("p50", "p90", "p99")
-"""Latency quantiles with a hypothesis of their own."""
-FAILURES = "failures"
+from productops.domain.analysis import FAILURES, QUANTILES, Criticality, Direction, MetricKind
+
+__all__ = ["FAILURES", "QUANTILES", "AnalysisPolicy", "Criticality", "Direction", "MetricKind", "MetricRule"]
+
 SCHEMA = 1
-
-
-class MetricKind(StrEnum):
-    """How a metric of one's own is counted."""
-
-    RATIO = "ratio"
-    COUNTER = "counter"
-    SATURATION = "saturation"
-
-
-class Direction(StrEnum):
-    """Which way of moving is harm."""
-
-    HIGHER_IS_WORSE = "higher_is_worse"
-    LOWER_IS_WORSE = "lower_is_worse"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +20,7 @@ class MetricRule:
 
     ``ratio`` counts events among trials, ``counter`` counts events per request, ``saturation`` is a level.
     ``tolerance`` is the worsening nobody minds, as a factor ≥ 1 (1.1: ten per cent). ``weight`` is relative to the others.
+    With ``criticality`` "hold" harm gives nothing back: it only withholds promotion.
     """
 
     name: str
@@ -42,6 +28,7 @@ class MetricRule:
     direction: Direction = Direction.HIGHER_IS_WORSE
     tolerance: float = 1.1
     weight: float = 0.1
+    criticality: Criticality = Criticality.ROLL_BACK
 
     def __post_init__(self) -> None:
         """Raises: ValueError when a number is out of range or the name is empty or taken."""
@@ -77,7 +64,7 @@ class AnalysisPolicy:
     weight_p99: float = 0.10
     start_now_share: float = 0.7
     start_later_mean_s: float = 1200.0
-    second_opinion: float = 4.0
+    second_opinion: float = 3.0
     learn_requests_min: int = 500
     dispersion: bool = True
     arm_noise_failures: float = 0.25
@@ -108,17 +95,20 @@ class AnalysisPolicy:
         return -math.log(self.alpha)
 
     def weights(self) -> dict[str, float]:
-        """Share of alpha per hypothesis; they sum to one."""
+        """Share of alpha per hypothesis. Those that roll back sum to one; one that only holds costs nothing and is weighed beside them."""
         raw = {FAILURES: self.weight_failures}
         raw.update({f"slower_{q}": getattr(self, f"weight_{q}") for q in QUANTILES})
         raw.update({rule.name: rule.weight for rule in self.metrics})
-        total = sum(raw.values())
+        holding = {rule.name for rule in self.metrics if rule.criticality is Criticality.HOLD}
+        total = sum(weight for name, weight in raw.items() if name not in holding)
         return {name: weight / total for name, weight in raw.items()}
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form; ``from_dict`` reads it back."""
         plain = asdict(self)
-        plain["metrics"] = [{**asdict(r), "kind": r.kind.value, "direction": r.direction.value} for r in self.metrics]
+        plain["metrics"] = [
+            {**asdict(r), "kind": r.kind.value, "direction": r.direction.value, "criticality": r.criticality.value} for r in self.metrics
+        ]
         return {"schema": SCHEMA, **plain}
 
     @classmethod
@@ -144,6 +134,7 @@ def _rule(plain: Mapping[str, Any]) -> MetricRule:
     values = dict(plain)
     values["kind"] = MetricKind(values.get("kind", MetricKind.RATIO))
     values["direction"] = Direction(values.get("direction", Direction.HIGHER_IS_WORSE))
+    values["criticality"] = Criticality(values.get("criticality", Criticality.ROLL_BACK))
     return MetricRule(**values)
 
 

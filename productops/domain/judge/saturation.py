@@ -60,11 +60,12 @@ class SaturationHypothesis:
             log_e_safe=None,
             measured=self._blocks > 0,
             pending="",
-            facts={
+            counts=None,
+            tolerance=self._rule.tolerance,
+            more={
                 "baseline_level": self._means[0],
                 "candidate_level": self._means[1],
                 "blocks": self._blocks,
                 "blocks_worse": self._worse,
-                "tolerance": self._rule.tolerance,
             },
         )

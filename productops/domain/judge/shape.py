@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,13 +117,13 @@ class LatencyShape:
 
     def sort(self, histogram: LatencyHistogram) -> list[int]:
         """Counts per category (J,) of one second; a bucket that straddles a cut counts as beyond it."""
-        upper, counts = histogram.upper_ms, histogram.counts
-        result, start = [], 0
+        upper, below = histogram.upper_ms, [0, *accumulate(histogram.counts)]
+        result, start, before = [], 0, 0
         for cut in self.cuts:
-            end = bisect_right(upper, cut, start)
-            result.append(sum(counts[start:end]))
-            start = end
-        result.append(sum(counts[start:]))
+            start = bisect_right(upper, cut, start)
+            result.append(below[start] - before)
+            before = below[start]
+        result.append(below[-1] - before)
         return result
 
 

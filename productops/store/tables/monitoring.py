@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, Numeric, String
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, ForeignKey, Index, Numeric, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from productops.store.tables.base import Base, Json, one_of
@@ -27,6 +27,24 @@ class SecondRow(Base):
     counts: Mapped[list[Any]]
     missed: Mapped[bool] = mapped_column(Boolean, default=False)
     __table_args__ = (Index("ix_traffic_seconds_at_s", "at_s"),)
+
+
+class MetricSecondRow(Base):
+    """A metric of one's own of one version in one second: events among ``total``, or a level."""
+
+    __tablename__ = "metric_seconds"
+    service: Mapped[str] = mapped_column(String(63), primary_key=True)
+    environment: Mapped[str] = mapped_column(String(20), primary_key=True)
+    version: Mapped[str] = mapped_column(String(100), primary_key=True)
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    at_s: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    events: Mapped[int | None] = mapped_column(BigInteger)
+    total: Mapped[int | None] = mapped_column(BigInteger)
+    level: Mapped[float | None]
+    __table_args__ = (
+        CheckConstraint("(level IS NULL) != (events IS NULL)", name="one_kind"),
+        Index("ix_metric_seconds_at_s", "at_s"),
+    )
 
 
 class InfrastructureMetric(Base):
