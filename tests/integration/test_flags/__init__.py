@@ -1,0 +1,1 @@
+"""Flags over real HTTP, real SQLite and PostgreSQL, and OpenFeature's own clients."""
