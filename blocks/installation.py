@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cache
 
 from productops.adapters import token_file
+from productops.adapters.connections import build_target, load_connections, router_capabilities
 from productops.adapters.doorbell import Doorbell
-from productops.adapters.local_process import LocalProcessTarget
 from productops.adapters.prefect_api import PrefectApi
 from productops.logs import set_up_logs
 from productops.settings import Settings, load_settings
@@ -26,11 +26,14 @@ def settings() -> Settings:
 def context() -> Context:
     """What the use cases of a flow run are given; one per process."""
     found = settings()
+    connections = load_connections(found)
     return Context(
         store=Store(found.sqlalchemy_url),
         doorbell=Doorbell(found.doorbell_port),
         lease_ttl_s=found.lease_ttl_s,
-        target=LocalProcessTarget(found.home),
+        target=build_target(found, connections),
+        router=router_capabilities(connections),
+        metric_sources=frozenset(source.name for source in connections.metric_sources),
         orchestrator=PrefectApi(found.prefect_api_url),
     )
 
