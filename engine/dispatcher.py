@@ -6,6 +6,7 @@ Prefect and the store and passes on what it has claimed. A run goes on when eith
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import ctypes
 import gc
@@ -13,8 +14,9 @@ import importlib
 import json
 import os
 import signal
-import socket
 import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -27,11 +29,13 @@ from prefect.logging.configuration import setup_logging
 from prefect.logging.handlers import APILogWorker
 
 from blocks.installation import context
-from engine.deployments import load_flows
+from engine.deployments import DECLARED, load_flows
 from engine.listener import listen
+from productops.errors import StoreUnavailableError
 from productops.logs import set_up_logs
 from productops.settings import Settings, load_settings
-from productops.usecases.run_claims import note_process
+from productops.usecases.run_claims import note_process, owner_of
+from tasks.claims import CLAIMED
 
 log = structlog.get_logger("dispatcher")
 # Imported late by Prefect, inside a run; a newer Prefect without one of them must be told here.
@@ -47,9 +51,11 @@ _LATE_MODULES = (
 
 def main() -> int:
     """Load the flows, start the listener, then fork for each line it writes."""
+    declared = _arguments().deployments
     settings = load_settings()
     set_up_logs(settings, program="dispatcher")
-    flows = load_flows()
+    owner = owner_of(settings.home, os.getpid())
+    flows = load_flows(declared)
     for flow in flows.values():  # named here, so that no run asks the server where results go; ours persist none
         flow.result_storage = LocalFileSystem(basepath=str(settings.home / "prefect" / "results"))
     warm_up()
@@ -58,7 +64,7 @@ def main() -> int:
     if listener == 0:
         os.close(reading)
         _die_with_parent()
-        _listen(settings, writing)
+        _listen(settings, writing, owner=owner, declared=declared)
         os._exit(70)
     os.close(writing)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps; the listener watches the runs' processes itself
@@ -68,9 +74,15 @@ def main() -> int:
         for line in lines:
             if os.fork() == 0:
                 os.close(lines.fileno())
-                _run_and_exit(flows, line)
+                _run_and_exit(flows, line, owner=owner)
     log.error("the listener has gone; the supervisor starts both again")
     return 70
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m engine.dispatcher", description="Runs the flows of the pool on this machine.")
+    parser.add_argument("--deployments", type=Path, default=DECLARED, help="the file that declares them; default: our prefect.yaml")
+    return parser.parse_args()
 
 
 def warm_up() -> None:
@@ -78,9 +90,19 @@ def warm_up() -> None:
     for name in _LATE_MODULES:
         importlib.import_module(name)
     setup_logging()
-    context()  # opens no connection before it is used
+    _warm_store()
     gc.collect()
     gc.freeze()
+
+
+def _warm_store() -> None:
+    """What the first transaction of a process works out (mappings, statements, the server's version) is worked out here, once.
+
+    No connection is left: a fork must not share one.
+    """
+    with suppress(StoreUnavailableError):  # it is needed in the forks only
+        note_process(context(), "warm-up", 0, pid=os.getpid())
+    context().store.close()
 
 
 def _stop(listener: int) -> None:
@@ -97,19 +119,12 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
-def _listen(settings: Settings, pipe: int) -> None:
+def _listen(settings: Settings, pipe: int, *, owner: str, declared: Path) -> None:
     (settings.home / "run").mkdir(parents=True, exist_ok=True)
-    listen(
-        database_url=settings.sqlalchemy_url,
-        doorbell_port=settings.doorbell_port,
-        lease_ttl_s=settings.lease_ttl_s,
-        owner=f"{socket.gethostname()}:{settings.home}#{os.getppid()}"[-120:],
-        pipe=pipe,
-        ready_file=str(settings.home / "run" / "dispatcher.ready"),
-    )
+    listen(settings, owner=owner, pipe=pipe, ready_file=str(settings.home / "run" / "dispatcher.ready"), declared=declared)
 
 
-def _run_and_exit(flows: dict[str, Flow[..., Any]], line: str) -> None:
+def _run_and_exit(flows: dict[str, Flow[..., Any]], line: str, *, owner: str) -> None:
     """Body of a run's process: never returns."""
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
@@ -118,12 +133,15 @@ def _run_and_exit(flows: dict[str, Flow[..., Any]], line: str) -> None:
     try:
         order = json.loads(line)
         run = FlowRun.model_validate(order["run"])
-        os.environ["PREFECT__FLOW_RUN_ID"] = str(run.id)
+        os.environ["PREFECT__FLOW_RUN_ID"] = os.environ[CLAIMED] = str(run.id)
         structlog.contextvars.bind_contextvars(flow_run_id=str(run.id))
         # Without its deployment Prefect does not watch this run for a suspension. A suspended process would let go of shifted traffic;
         # a release is paused and cancelled through our store, which it looks at all the time. It also saves a fifth of a second.
         run.deployment_id = None
-        code = asyncio.run(_run(flows[order["flow"]], run, order["attempt"]))
+        if not note_process(context(), str(run.id), order["attempt"], pid=os.getpid(), owner=owner):
+            log.info("the claim of this run has passed to another process; this one ends")
+            os._exit(0)
+        code = asyncio.run(_run(flows[order["flow"]], run))
         APILogWorker.drain_all(timeout=3)  # Prefect sends logs and the states of tasks from threads: what is queued goes out now
         EventsWorker.drain_all(timeout=10)
     except BaseException as error:  # noqa: BLE001 - the boundary of a process: say why it ends
@@ -132,12 +150,10 @@ def _run_and_exit(flows: dict[str, Flow[..., Any]], line: str) -> None:
         os._exit(code)
 
 
-async def _run(flow: Flow[..., Any], run: FlowRun, attempt: int) -> int:
-    noted = asyncio.create_task(asyncio.to_thread(note_process, context(), str(run.id), attempt, pid=os.getpid()))
+async def _run(flow: Flow[..., Any], run: FlowRun) -> int:
     state: Any = run_flow(flow, flow_run=run, parameters=run.parameters, return_type="state")
     if asyncio.iscoroutine(state):
         state = await state
-    await noted
     return 0 if state is not None and state.is_completed() else 1
 
 

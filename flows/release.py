@@ -12,7 +12,8 @@ from pydantic import Field
 from productops.domain.release import Cause, Environment, Release, Strategy
 from productops.domain.strategies import Overrides
 from productops.domain.strategies.plan import OnInconclusive, PromoteOn
-from productops.errors import LeaseLostError, ProductOpsError
+from productops.errors import LeaseLostError, ProductOpsError, TakenOverError
+from tasks import claims
 from tasks import release as steps
 from tasks import release_report as report
 
@@ -46,6 +47,7 @@ async def release(  # noqa: PLR0917 - Prefect makes the form from these
     ] = None,
 ) -> State[Any]:
     """Release ``version`` of ``service``. The store holds the truth; this run's state only mirrors it."""
+    await claims.enter()
     try:
         planned = await steps.plan(
             release_id,
@@ -67,18 +69,28 @@ async def release(  # noqa: PLR0917 - Prefect makes the form from these
     except ProductOpsError as error:  # nothing was written, or somebody else carries it out: say why, without a traceback
         return Failed(message=str(error), name="Refused")
     try:
-        ended = await _roll_out(planned)
+        ended = await _see_through(planned)
+    except TakenOverError as error:  # this run was silent for so long that another one carries the release on
+        return Failed(message=str(error), name="TakenOver")
+    told = await report.record(ended)
+    if told.promoted or told.outcome == "Passed":
+        return Completed(message=told.sentence, name=told.outcome)
+    return Failed(message=told.sentence, name=told.outcome)
+
+
+async def _see_through(planned: Release) -> Release:
+    """Roll out; whatever goes wrong on the way ends in the baseline."""
+    try:
+        return await _roll_out(planned)
+    except TakenOverError:
+        raise
     except LeaseLostError as error:  # somebody else gave the baseline back: a person, the agent, a cancellation
-        ended = await steps.roll_back(planned, Cause.LEASE_LAPSED, str(error))
+        return await steps.roll_back(planned, Cause.LEASE_LAPSED, str(error))
     except ProductOpsError as error:
-        ended = await steps.roll_back(planned, Cause.ERROR, str(error))
+        return await steps.roll_back(planned, Cause.ERROR, str(error))
     except BaseException as error:
         await steps.roll_back(planned, Cause.ERROR, f"the flow was interrupted: {type(error).__name__} {error}")
         raise
-    told = await report.record(ended)
-    if told.promoted:
-        return Completed(message=told.sentence, name="Promoted")
-    return Failed(message=told.sentence, name=told.outcome)
 
 
 async def _roll_out(planned: Release) -> Release:
@@ -89,6 +101,8 @@ async def _roll_out(planned: Release) -> Release:
         outcome = await steps.hold_and_judge(candidate, shifted, step.title)
         if not outcome.proceed:
             return await steps.roll_back(candidate, report.cause_of(outcome), outcome.reason, outcome.evidence)
+    if planned.ends_in_report:
+        return await steps.conclude(candidate)
     promoted = await steps.promote(candidate)
     validated = await steps.validate(promoted)
     if not validated.proceed:

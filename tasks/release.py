@@ -12,10 +12,10 @@ from blocks.installation import api_token, context, settings
 from productops.domain.analysis import Look
 from productops.domain.evidence_link import evidence_url
 from productops.domain.release import Cause, Environment, Release, Strategy
+from productops.domain.release_hold import StepOutcome
 from productops.domain.strategies import Overrides
-from productops.usecases import release_judge, release_request, release_rollback, release_run
+from productops.usecases import release_judge, release_request, release_resume, release_rollback, release_run, release_trial
 from productops.usecases.context import Actor
-from productops.usecases.release_judge import StepOutcome
 from tasks.artifacts import publish, publish_soon
 from tasks.retries import BACKOFF, JITTER, RETRIES, may_succeed_later
 
@@ -23,6 +23,11 @@ from tasks.retries import BACKOFF, JITTER, RETRIES, may_succeed_later
 def actor() -> Actor:
     """Who acts in this process: the flow run by its name."""
     return Actor(name=f"flow run {runtime.flow_run.name or 'unnamed'}", origin="prefect")
+
+
+def holder() -> Actor:
+    """The flow run that carries a release out: what it does is refused once another run has taken the release over."""
+    return Actor(name=f"flow run {runtime.flow_run.name or 'unnamed'}", origin="prefect", run=str(runtime.flow_run.id))
 
 
 def retrying(name: str, run_name: str) -> dict[str, Any]:
@@ -49,7 +54,7 @@ async def plan(
             release_request.request_release, context(), wish, actor=actor(), idempotency_key=f"flow-run-{run_id}"
         )
         release_id = requested.id
-    claimed = await asyncio.to_thread(release_run.claim_release, context(), release_id, run_id)
+    claimed = await asyncio.to_thread(release_resume.claim_release, context(), release_id, run_id)
     link = evidence_url(settings().api_url, api_token(), release_id)
     publish_soon(acreate_link_artifact(link=link, link_text="evidence", key="release-evidence", description=claimed.title))
     return claimed
@@ -58,13 +63,13 @@ async def plan(
 @task(**retrying("deploy candidate", "deploy {release.service} {release.version}"))
 async def deploy_candidate(release: Release) -> Release:
     """Start the candidate's instances and wait for their health. Raises: CandidateUnhealthyError."""
-    return await asyncio.to_thread(release_run.deploy_candidate, context(), release.id, actor=actor())
+    return await asyncio.to_thread(release_run.deploy_candidate, context(), release.id, actor=holder())
 
 
 @task(**retrying("shift", "shift to {title}"))
 async def shift(release: Release, index: int, title: str) -> int:  # noqa: ARG001 - the title is the run's name
     """Put a step's share of traffic on the candidate; returns the step's index once the router confirms."""
-    await asyncio.to_thread(release_run.shift_traffic, context(), release.id, index, actor=actor())
+    await asyncio.to_thread(release_run.shift_traffic, context(), release.id, index, actor=holder())
     return index
 
 
@@ -87,7 +92,7 @@ async def hold_and_judge(release: Release, index: int, title: str) -> StepOutcom
             done = min(99.0, 100.0 * looks_seen / hold_s)
             loop.call_soon_threadsafe(lambda: publish_soon(aupdate_progress_artifact(progress, progress=done)))
 
-    outcome = await asyncio.to_thread(release_judge.hold_step, context(), release.id, index, actor=actor(), on_looks=on_looks)
+    outcome = await asyncio.to_thread(release_judge.hold_step, context(), release.id, index, actor=holder(), on_looks=on_looks)
     publish_soon(_complete(creating, f"{title}: {outcome.verdict}, {outcome.reason}"))
     return outcome
 
@@ -101,25 +106,31 @@ async def _complete(creating: asyncio.Task[Any], description: str) -> None:
 @task(**retrying("promote", "promote {release.version}"))
 async def promote(release: Release) -> Release:
     """Give all users the candidate, under the lease still."""
-    return await asyncio.to_thread(release_run.promote_candidate, context(), release.id, actor=actor())
+    return await asyncio.to_thread(release_run.promote_candidate, context(), release.id, actor=holder())
 
 
 @task(name="validate", task_run_name="validate {release.version}", persist_result=False)
 async def validate(release: Release) -> StepOutcome:
     """Watch the promoted version before the old one goes."""
-    return await asyncio.to_thread(release_judge.validate_promotion, context(), release.id, actor=actor())
+    return await asyncio.to_thread(release_judge.validate_promotion, context(), release.id, actor=holder())
+
+
+@task(**retrying("conclude", "conclude the trial of {release.version}"))
+async def conclude(release: Release) -> Release:
+    """The trial went well and is over; users keep the baseline."""
+    return await asyncio.to_thread(release_trial.conclude_trial, context(), release.id, actor=actor())
 
 
 @task(**retrying("settle", "make {release.version} the baseline"))
 async def settle_promotion(release: Release) -> Release:
     """The validated candidate is the baseline from now on."""
-    return await asyncio.to_thread(release_run.settle_promotion, context(), release.id, actor=actor())
+    return await asyncio.to_thread(release_run.settle_promotion, context(), release.id, actor=holder())
 
 
 @task(**retrying("roll back", "roll back to {release.baseline_version}"))
 async def roll_back(release: Release, cause: Cause, reason: str, evidence: dict[str, Any] | None = None) -> Release:
     """Give users the baseline and wait until the router confirms; a release that was rolled back already is fine."""
     await asyncio.to_thread(
-        release_rollback.give_baseline_back, context(), release.id, cause=cause, reason=reason, actor=actor(), evidence=evidence
+        release_rollback.give_baseline_back, context(), release.id, cause=cause, reason=reason, actor=holder(), evidence=evidence
     )
     return await asyncio.to_thread(release_rollback.await_rolled_back, context(), release.id, timeout=release_rollback.CONFIRM_WITHIN)

@@ -4,56 +4,34 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from productops.domain.analysis import ArmSecond, Judge, Look, TrafficSecond, Verdict
-from productops.domain.catalog import Analysis
-from productops.domain.judge import AnalysisPolicy, StratifiedJudge
-from productops.domain.release import Phase, Release, Step
+from productops.domain.analysis import ArmSecond, Judge, Look, RatioCount, TrafficSecond, Verdict
+from productops.domain.catalog_analysis import Analysis
+from productops.domain.judge import Intervals, make_judge
+from productops.domain.release import Phase, Release, Step, StepRecord
+from productops.domain.release_hold import Held, StepOutcome, at_end_of_hold, early_end, is_suspicious
 from productops.domain.traffic_summary import summarise
 from productops.errors import LeaseLostError
 from productops.store import Unit
 from productops.usecases.context import Actor, Context
+from productops.usecases.release_holder import held
 from productops.usecases.release_run import LeaseKeeper
 from productops.usecases.release_summary import arm_summaries
+from productops.usecases.release_toggle import healthy as healthy_instances
 
 LEARN_S = 600
+LOG_E_MIN = -700.0  # written for an evidence of nought, whose logarithm no JSON can hold
 EXTENSIONS_MAX = 3
 TICK_S = 0.05
-SILENT_S = 5.0
 HOLD_MIN_S = 2.5  # within it at least one whole second is measured and stored
+INTERVALS_EVERY_S = 5
+PHASE_EVERY_S = 0.5
 OnLooks = Callable[[list[Look]], None]
-
-
-@dataclass(frozen=True, slots=True)
-class StepOutcome:
-    """How a step ended; ``proceed`` is whether the rollout may go on."""
-
-    index: int
-    verdict: Verdict
-    proceed: bool
-    reason: str
-    evidence: dict[str, Any]
-
-
-def make_judge(analysis: Analysis) -> Judge:
-    """The judge a plan asks for."""
-    return StratifiedJudge(
-        AnalysisPolicy(
-            alpha=analysis.alpha,
-            error_tolerance=analysis.error_tolerance,
-            latency_tolerance_p50=analysis.latency_tolerance_p50,
-            latency_tolerance_p90=analysis.latency_tolerance_p90,
-            latency_tolerance_p99=analysis.latency_tolerance_p99,
-            promote_error_ratio=analysis.certificate_ratio,
-            promote_slow_ratio=analysis.certificate_ratio,
-            requests_min=analysis.requests_min,
-            warm_up_s=analysis.warm_up_s,
-            latency_patience_s=analysis.latency_patience_s,
-        )
-    )
+Metrics = dict[int, dict[str, dict[str, RatioCount | float]]]
+"""Second → version → name → value."""
 
 
 @dataclass(slots=True)
@@ -66,6 +44,8 @@ class Bench:
 
     release: Release
     judge: Judge
+    intervals: Intervals
+    lag_s: int
     after_s: int
     reference: list[ArmSecond] = field(default_factory=list)
     requests: int = 0
@@ -73,52 +53,78 @@ class Bench:
     last: Look | None = None
 
     @classmethod
-    def open(cls, context: Context, release: Release) -> Bench:
-        """A judge that has learned from the baseline's past and seen all of the rollout so far."""
+    def open(cls, context: Context, release: Release, judge: Judge | None = None) -> Bench:
+        """A judge that has learned from the baseline's past and seen all of the rollout so far, until it ended."""
         analysis = Analysis.model_validate(release.plan["analysis"])
         with context.store.read() as unit:
             steps = unit.releases.steps(release.id)
             started = steps[0].started_at if steps else context.clock.now()
             first_s = math.ceil(started.timestamp())
             past = unit.seconds.between(
-                release.service, release.environment, [release.baseline_version or ""],
+                release.service, release.environment, [release.arms[0] or ""],
                 after_s=first_s - LEARN_S, until_s=first_s - 1,
             )  # fmt: skip
-        bench = cls(release=release, judge=make_judge(analysis), after_s=first_s - 1)
+        bench = cls(
+            release=release, judge=judge or make_judge(analysis), intervals=Intervals(analysis.alpha),
+            lag_s=analysis.metrics_lag_s if analysis.metrics else 0, after_s=first_s - 1,
+        )  # fmt: skip
         for at_s, arms in past.items():
-            arm = arms.get(release.baseline_version or "")
+            arm = arms.get(release.arms[0] or "")
             bench.judge.learn(TrafficSecond(at_s=at_s, baseline=arm, candidate=None))
             if arm is not None and arm.requests:
                 bench.reference.append(arm)
-        bench.advance(context, until=None)
+        bench.advance(context, until=release.ended_at)
         return bench
 
     def advance(self, context: Context, *, until: datetime | None) -> list[tuple[TrafficSecond, Look]]:
         """Judge every second that was stored since; ``until`` leaves later ones for the next call."""
-        versions = [v for v in (self.release.version, self.release.baseline_version) if v]
+        versions = [arm for arm in self.release.arms if arm]
         with context.store.read() as unit:
             rows = unit.seconds.between(
                 self.release.service, self.release.environment, versions, after_s=self.after_s,
                 until_s=int(until.timestamp()) if until else None,
             )  # fmt: skip
+            metrics = self._metrics(unit, list(rows), versions)
         looks = []
         for at_s, arms in rows.items():
-            second = self._pair(at_s, arms)
+            second = self._pair(at_s, arms, metrics.get(at_s - self.lag_s, {}))
             self.after_s = at_s
-            self.last = self.judge.observe(second)
+            self.last = self._shown(second, self.judge.observe(second))
             self.measured_s += second.candidate is not None
             self.requests += second.candidate.requests if second.candidate else 0
             looks.append((second, self.last))
         return looks
 
-    def _pair(self, at_s: int, arms: dict[str, ArmSecond | None]) -> TrafficSecond:
+    def _metrics(self, unit: Unit, seconds: list[int], versions: list[str]) -> Metrics:
+        """Metrics of one's own arrive late, so a second is judged with those of ``lag_s`` before it: a replay sees the same."""
+        if not self.lag_s or not seconds:
+            return {}
+        return unit.seconds.metrics_between(
+            self.release.service, self.release.environment, versions,
+            after_s=seconds[0] - 1 - self.lag_s, until_s=seconds[-1] - self.lag_s,
+        )  # fmt: skip
+
+    def _shown(self, second: TrafficSecond, look: Look) -> Look:
+        """The look, now and then with intervals to plot: they cost more than the look itself."""
+        self.intervals.observe(second)
+        if second.at_s % INTERVALS_EVERY_S and look.verdict is not Verdict.FAILED:
+            return look
+        return replace(look, evidence=look.evidence | {"intervals": self.intervals.now()})
+
+    def _pair(self, at_s: int, arms: dict[str, ArmSecond | None], metrics: dict[str, dict[str, RatioCount | float]]) -> TrafficSecond:
         quiet = ArmSecond()
-        candidate = arms.get(self.release.version, quiet)
-        baseline = arms.get(self.release.baseline_version or "", quiet)
+        ours_arm, theirs_arm = self.release.arms[0] or "", self.release.arms[1]
+        candidate = arms.get(theirs_arm, quiet)
+        baseline = arms.get(ours_arm, quiet)
         alone = candidate is not None and candidate.requests > 0 and baseline is not None and baseline.requests == 0
         if alone and self.reference:
             baseline = self.reference.pop()
-        return TrafficSecond(at_s=at_s, baseline=baseline, candidate=candidate)
+        ours, theirs = metrics.get(ours_arm, {}), metrics.get(theirs_arm, {})
+        return TrafficSecond(
+            at_s=at_s,
+            baseline=replace(baseline, metrics=ours) if baseline is not None and ours else baseline,
+            candidate=replace(candidate, metrics=theirs) if candidate is not None and theirs else candidate,
+        )
 
 
 def hold_step(context: Context, release_id: str, index: int, *, actor: Actor, on_looks: OnLooks | None = None) -> StepOutcome:
@@ -127,16 +133,35 @@ def hold_step(context: Context, release_id: str, index: int, *, actor: Actor, on
     Raises: LeaseLostError when the release was rolled back by somebody else, or the lease lapsed.
     """
     with context.store.read() as unit:
-        release = unit.releases.get(release_id)
+        release = held(unit, release_id, actor)
+        record = next((step for step in unit.releases.steps(release_id) if step.index == index), None)
     step = release.steps[index]
-    outcome = _hold(context, release, index, step, actor=actor, on_looks=on_looks)
+    if _is_behind(release, index, record):
+        return StepOutcome(index, Verdict.PASSED, proceed=True, reason="held by the run before this one", evidence={})
+    outcome = _Hold.begin(context, release, index, actor=actor, on_looks=on_looks).run()
     with context.store.write() as unit:
         now = context.clock.now()
+        held(unit, release_id, actor)
         summary = _step_summary(unit, release, index, now)
         unit.releases.end_step(release_id, index, verdict=outcome.verdict.value, reason=outcome.reason, summary=summary, now=now)
         payload = {"step": index, "title": step.title, "verdict": outcome.verdict.value, "reason": outcome.reason} | summary
         unit.releases.tell(release_id, "step_ended", payload, now=now)
     return outcome
+
+
+def _is_behind(release: Release, index: int, record: StepRecord | None) -> bool:
+    """Whether an earlier run of this rollout held the step to its end, and it could go on."""
+    if release.phase in {Phase.PROMOTING, Phase.VALIDATING} or release.step_index > index:
+        return True
+    return record is not None and record.ended_at is not None and record.verdict == Verdict.PASSED
+
+
+def _left_s(context: Context, release: Release, index: int) -> float:
+    """Seconds this step still has to be held: all of them, or the rest of what a run before this one began."""
+    with context.store.read() as unit:
+        record = next((one for one in unit.releases.steps(release.id) if one.index == index), None)
+    gone_s = (context.clock.now() - record.started_at).total_seconds() if record else 0.0
+    return max(release.steps[index].hold_s - max(0.0, gone_s), HOLD_MIN_S)
 
 
 def _step_summary(unit: Unit, release: Release, index: int, now: datetime) -> dict[str, Any]:
@@ -145,75 +170,108 @@ def _step_summary(unit: Unit, release: Release, index: int, now: datetime) -> di
     return {name: arm.to_dict() for name, arm in arms.items()}
 
 
-def _hold(context: Context, release: Release, index: int, step: Step, *, actor: Actor, on_looks: OnLooks | None) -> StepOutcome:
-    analysis = Analysis.model_validate(release.plan["analysis"])
-    keeper = LeaseKeeper(context, release)
-    keeper.opened()
-    bench = Bench.open(context, release)
-    seen, measured = bench.requests, bench.measured_s
-    deadline, extensions = context.clock.monotonic() + max(step.hold_s, HOLD_MIN_S), 0
-    while True:
-        keeper.beat()
-        failed = _look(context, bench, index, on_looks=on_looks)
-        if failed is not None:
+@dataclass(slots=True)
+class _Hold:
+    """One step being held: the lease is kept, every second judged, a person's word heard."""
+
+    context: Context
+    bench: Bench
+    index: int
+    actor: Actor
+    keeper: LeaseKeeper
+    analysis: Analysis
+    on_looks: OnLooks | None
+    deadline: float
+    extensions: int = 0
+    phase_at: float = 0.0
+
+    @classmethod
+    def begin(cls, context: Context, release: Release, index: int, *, actor: Actor, on_looks: OnLooks | None) -> _Hold:
+        """The lease is renewed from here on; what an earlier run of this step held counts."""
+        keeper = LeaseKeeper(context, release)
+        keeper.opened()
+        return cls(
+            context=context, bench=Bench.open(context, release), index=index, actor=actor, keeper=keeper,
+            analysis=Analysis.model_validate(release.plan["analysis"]), on_looks=on_looks,
+            deadline=context.clock.monotonic() + _left_s(context, release, index),
+        )  # fmt: skip
+
+    @property
+    def step(self) -> Step:
+        return self.bench.release.steps[self.index]
+
+    def run(self) -> StepOutcome:
+        """Until the step is decided. Raises: LeaseLostError."""
+        bench, clock = self.bench, self.context.clock
+        seen, measured = bench.requests, bench.measured_s
+        if bench.last is not None and bench.last.verdict is Verdict.FAILED:  # judged by the run before this one, not acted on
+            return StepOutcome(self.index, Verdict.FAILED, proceed=False, reason=bench.last.reason, evidence=bench.last.evidence)
+        while True:
+            outcome = self._turn() or early_end(self.index, self.analysis, bench.last, fresh=bench.requests - seen)
+            if outcome is None and clock.monotonic() >= self.deadline:
+                silent_s = clock.now().timestamp() - bench.after_s - 1
+                held = Held(requests=bench.requests, fresh=bench.requests - seen, measured_s=bench.measured_s - measured, silent_s=silent_s)
+                outcome = self._at_end(at_end_of_hold(self.index, self.step, self.analysis, bench.last, held))
+            if outcome is not None:
+                return outcome
+            clock.sleep(TICK_S)
+
+    def _turn(self) -> StepOutcome | None:
+        """Keep the lease, judge what is new, wait while a person has paused the release."""
+        self.keeper.beat()
+        failed = _look(self.context, self.bench, self.index, on_looks=self.on_looks)
+        now = self.context.clock.monotonic()
+        if failed is not None or now < self.phase_at:
             return failed
-        outcome = _early(bench, index, analysis, fresh=bench.requests - seen)
-        if outcome is None and context.clock.monotonic() >= deadline:
-            outcome = at_end_of_hold(
-                index,
-                step,
-                analysis,
-                bench.last,
-                requests=bench.requests,
-                fresh=bench.requests - seen,
-                measured_s=bench.measured_s - measured,
-                silent_s=context.clock.now().timestamp() - bench.after_s - 1,
-            )
-            if not outcome.proceed and analysis.on_inconclusive == "extend" and extensions < EXTENSIONS_MAX:
-                extensions, deadline = extensions + 1, context.clock.monotonic() + step.hold_s
-                _tell(context, release.id, "extended", {"step": index, "times": extensions, "reason": outcome.reason})
-                continue
-            if not outcome.proceed and analysis.on_inconclusive == "pause":
-                return _pause(context, bench, index, outcome, keeper, actor=actor, on_looks=on_looks)
-        if outcome is not None:
+        self.phase_at = now + PHASE_EVERY_S
+        if self._phase() is not Phase.PAUSED:
+            return None
+        by_person = self._paused_by_person()
+        failed = self._await_person()
+        self.deadline += self.context.clock.monotonic() - now  # a pause takes nothing from the hold
+        return failed if failed is not None or by_person else self._let_go_on("the pause")
+
+    def _at_end(self, outcome: StepOutcome) -> StepOutcome | None:
+        """What the end of a hold leads to; ``None``: it is held for longer."""
+        extend = self.analysis.on_inconclusive == "extend" or is_suspicious(self.bench.last, self.analysis)
+        if not outcome.proceed and extend and self.extensions < EXTENSIONS_MAX:
+            self.extensions, self.deadline = self.extensions + 1, self.context.clock.monotonic() + self.step.hold_s
+            payload = {"step": self.index, "times": self.extensions, "reason": outcome.reason}
+            _tell(self.context, self.bench.release.id, "extended", payload)
+            return None
+        if outcome.proceed or self.analysis.on_inconclusive != "pause":
             return outcome
-        context.clock.sleep(TICK_S)
+        with self.context.store.write() as unit:
+            held(unit, self.bench.release.id, self.actor)
+            unit.releases.move(
+                self.bench.release.id, Phase.PAUSED, actor=self.actor.name, reason=outcome.reason, now=self.context.clock.now()
+            )
+        return self._await_person() or self._let_go_on(outcome.reason)
 
+    def _let_go_on(self, reason: str) -> StepOutcome:
+        evidence = self.bench.last.evidence if self.bench.last else {}
+        return StepOutcome(self.index, Verdict.INCONCLUSIVE, proceed=True, reason=f"{reason}; a person let it go on", evidence=evidence)
 
-def _early(bench: Bench, index: int, analysis: Analysis, *, fresh: int) -> StepOutcome | None:
-    look = bench.last
-    if analysis.promote_on != "certificate" or look is None or not look.certified or fresh <= 0:
-        return None
-    return StepOutcome(index, Verdict.PASSED, proceed=True, reason=look.reason, evidence=look.evidence)
+    def _await_person(self) -> StepOutcome | None:
+        """With the lease alive; harm that shows meanwhile still fails the step. ``None``: it may go on. Raises: LeaseLostError."""
+        while True:
+            self.keeper.beat()
+            failed = _look(self.context, self.bench, self.index, on_looks=self.on_looks)
+            phase = self._phase()
+            if failed is not None or phase is Phase.ROLLING_OUT:
+                return failed
+            if phase is not Phase.PAUSED:
+                raise LeaseLostError(f"release {self.bench.release.id} became {phase} while it was paused")
+            self.context.clock.sleep(TICK_S * 4)
 
+    def _phase(self) -> Phase:
+        with self.context.store.read() as unit:
+            return unit.releases.get(self.bench.release.id).phase
 
-def at_end_of_hold(
-    index: int, step: Step, analysis: Analysis, look: Look | None, *, requests: int, fresh: int, measured_s: int, silent_s: float
-) -> StepOutcome:
-    """What a step that was held to its end says; ``requests`` of the candidate in the rollout, ``fresh`` in this step.
-
-    No data is never a pass: with no measured second, with silence for the last ``silent_s``, or with fewer requests than the
-    policy's minimum, it is inconclusive.
-    """
-    evidence = look.evidence if look else {}
-    go_on = analysis.on_inconclusive == "proceed"
-    if look is None or measured_s == 0:
-        return StepOutcome(index, Verdict.INCONCLUSIVE, proceed=False, reason="no second of this step could be measured", evidence=evidence)
-    if silent_s > SILENT_S:
-        why = f"no measurement arrived in the last {silent_s:.0f} s; is the agent up?"
-        return StepOutcome(index, Verdict.INCONCLUSIVE, proceed=False, reason=why, evidence=evidence)
-    if step.header_only:
-        reason = f"{fresh} requests with the test header, no harm seen" if fresh else "nobody used the test header"
-        return StepOutcome(index, Verdict.PASSED if fresh else Verdict.INCONCLUSIVE, proceed=True, reason=reason, evidence=evidence)
-    if requests < analysis.requests_min or fresh == 0:
-        reason = f"only {requests} of {analysis.requests_min} requests on the candidate ({fresh} in this step)"
-        return StepOutcome(index, Verdict.INCONCLUSIVE, proceed=go_on, reason=reason, evidence=evidence)
-    if analysis.promote_on == "certificate" and not look.certified:
-        return StepOutcome(
-            index, Verdict.INCONCLUSIVE, proceed=go_on, reason=f"held to its end without a certificate: {look.reason}", evidence=evidence
-        )
-    held = f"held {step.hold_s:g} s with {fresh} requests and no harm seen"
-    return StepOutcome(index, Verdict.PASSED, proceed=True, reason=look.reason if look.certified else held, evidence=evidence)
+    def _paused_by_person(self) -> bool:
+        with self.context.store.read() as unit:
+            moves = unit.releases.transitions(self.bench.release.id)
+        return bool(moves) and moves[-1]["evidence"].get("pause") == "person"
 
 
 def _look(context: Context, bench: Bench, index: int, *, on_looks: OnLooks | None) -> StepOutcome | None:
@@ -245,32 +303,21 @@ def look_payload(second: TrafficSecond, look: Look, index: int, release: Release
         "at_s": look.at_s,
         "verdict": look.verdict.value,
         "reason": look.reason,
-        "log_e": round(look.log_e, 4),
-        "log_e_safe": round(look.log_e_safe, 4),
+        "log_e": round(max(look.log_e, LOG_E_MIN), 4),
+        "log_e_safe": round(max(look.log_e_safe, LOG_E_MIN), 4),
         "certified": look.certified,
-    } | {name: summarise([arm], arm.latency).to_dict() if arm else None for name, arm in arms.items()}
+        **({"intervals": look.evidence["intervals"]} if "intervals" in look.evidence else {}),
+        **{name: summarise([arm], arm.latency).to_dict() if arm else None for name, arm in arms.items()},
+    }
 
 
-def _pause(
-    context: Context, bench: Bench, index: int, outcome: StepOutcome, keeper: LeaseKeeper, *, actor: Actor, on_looks: OnLooks | None
-) -> StepOutcome:
-    """Wait for a person with the lease alive; harm that shows meanwhile still fails the step."""
+def pause_release(context: Context, release_id: str, *, reason: str, actor: Actor) -> Release:
+    """A person stops a rollout where it is: its step is held, its lease kept alive. Raises: IllegalTransitionError."""
     with context.store.write() as unit:
-        unit.releases.move(bench.release.id, Phase.PAUSED, actor=actor.name, reason=outcome.reason, now=context.clock.now())
-    while True:
-        keeper.beat()
-        failed = _look(context, bench, index, on_looks=on_looks)
-        if failed is not None:
-            return failed
-        with context.store.read() as unit:
-            phase = unit.releases.get(bench.release.id).phase
-        if phase is Phase.ROLLING_OUT:
-            return StepOutcome(
-                index, Verdict.INCONCLUSIVE, proceed=True, reason=f"{outcome.reason}; a person let it go on", evidence=outcome.evidence
-            )
-        if phase is not Phase.PAUSED:
-            raise LeaseLostError(f"release {bench.release.id} became {phase} while it was paused")
-        context.clock.sleep(TICK_S * 4)
+        now = context.clock.now()
+        release = unit.releases.move(release_id, Phase.PAUSED, actor=actor.name, reason=reason, now=now, evidence={"pause": "person"})
+        unit.audit.add("release.paused", f"release/{release_id}", actor=actor.name, origin=actor.origin, now=now, reason=reason)
+    return release
 
 
 def resume_release(context: Context, release_id: str, *, reason: str, actor: Actor) -> Release:
@@ -288,9 +335,10 @@ def validate_promotion(context: Context, release_id: str, *, actor: Actor, on_lo
     Raises: LeaseLostError.
     """
     with context.store.write() as unit:
-        release = unit.releases.move(
-            release_id, Phase.VALIDATING, actor=actor.name, reason="the router confirmed all traffic", now=context.clock.now()
-        )
+        release = held(unit, release_id, actor)
+        if release.phase is not Phase.VALIDATING:
+            why = "the router confirmed all traffic"
+            release = unit.releases.move(release_id, Phase.VALIDATING, actor=actor.name, reason=why, now=context.clock.now())
     keeper = LeaseKeeper(context, release)
     keeper.opened()
     bench = Bench.open(context, release)
@@ -308,8 +356,7 @@ def validate_promotion(context: Context, release_id: str, *, actor: Actor, on_lo
 def _validated(context: Context, release: Release, index: int) -> StepOutcome:
     with context.store.read() as unit:
         wanted = unit.catalog.service(release.service).spec.run.instances
-        instances = unit.fleets.instances_of(release.service, release.environment, release.version)
-    healthy = sum(i.state.value == "healthy" for i in instances)
+        healthy = healthy_instances(unit, release)
     evidence = {"healthy": healthy, "wanted": wanted}
     if healthy == 0:
         return StepOutcome(index, Verdict.FAILED, proceed=False, reason=f"none of {wanted} instances is healthy", evidence=evidence)

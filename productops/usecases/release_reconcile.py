@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 
 from productops.domain.release import Cause, Phase, Release
 from productops.usecases.context import Actor, Context
+from productops.usecases.release_flags import forget_old_counts
+from productops.usecases.release_flags_change import apply_due_changes
 from productops.usecases.release_request import start_release
 from productops.usecases.release_rollback import give_baseline_back
 
@@ -14,15 +16,22 @@ ABANDONED_AFTER = timedelta(seconds=60)
 KEEP_IDEMPOTENCY = timedelta(hours=24)
 
 
-def start_unstarted(context: Context) -> list[str]:
-    """Start the flow of every release that was written but whose start got lost; the run is created once per release."""
+def start_unstarted(context: Context, *, after: timedelta = UNSTARTED_AFTER) -> list[str]:
+    """Start the flow of every release that was written but whose start got lost, or waits for a change window that is open now.
+
+    The run is created once per release.
+    """
+    return [r.id for r in unstarted(context, after=after) if start_release(context, r) is not None]
+
+
+def unstarted(context: Context, *, after: timedelta) -> list[Release]:
+    """Releases that were written ``after`` ago or earlier and have no run."""
     now = context.clock.now()
     with context.store.read() as unit:
-        waiting = [
+        return [
             r for r in unit.releases.all_active()
-            if r.phase is Phase.REQUESTED and r.flow_run_id is None and now - r.created_at > UNSTARTED_AFTER
+            if r.phase is Phase.REQUESTED and r.flow_run_id is None and now - r.created_at > after
         ]  # fmt: skip
-    return [r.id for r in waiting if start_release(context, r) is not None]
 
 
 def end_abandoned(context: Context, *, actor: Actor) -> list[str]:
@@ -43,6 +52,12 @@ def _is_abandoned(release: Release, *, silent_since: datetime) -> bool:
         return False
     beat = release.heartbeat_at or release.created_at
     return beat < silent_since
+
+
+def change_flags(context: Context) -> list[str]:
+    """Apply scheduled changes of flags that nobody has evaluated since their time came; returns their ids."""
+    forget_old_counts(context)
+    return apply_due_changes(context)
 
 
 def clean_up(context: Context) -> None:

@@ -11,11 +11,14 @@ from productops.domain.traffic import InstanceState
 from productops.errors import ConflictError, NotFoundError
 from productops.store import Unit
 from productops.usecases.context import Actor, Context
+from productops.usecases.release_holder import held
 from productops.usecases.release_summary import arm_summaries, release_summary
+from productops.usecases.release_toggle import take_flag_back, toggles, undo_toggle
+from productops.usecases.release_windows import is_planned, withdraw_planned
 
 CONFIRM_WITHIN = timedelta(seconds=30)
 # These say that the version is bad; a lost lease or a cancelled run only say that nobody watched it to the end.
-_BLAMES_VERSION = frozenset({Cause.VERDICT, Cause.VALIDATION, Cause.PERSON, Cause.UNHEALTHY})
+_BLAMES_VERSION = frozenset({Cause.VERDICT, Cause.VALIDATION, Cause.PERSON, Cause.INCIDENT, Cause.UNHEALTHY})
 
 
 def give_baseline_back(
@@ -24,10 +27,10 @@ def give_baseline_back(
     """Take the candidate out of the traffic; safe to call by anybody, any number of times.
 
     A release that no user saw ends as failed at once; one that users saw becomes rolling_back until the router confirms.
-    An ended release is returned as it is. Raises: NotFoundError, StoreUnavailableError.
+    An ended release is returned as it is. Raises: NotFoundError, TakenOverError, StoreUnavailableError.
     """
     with context.store.write() as unit:
-        release = unit.releases.get(release_id)
+        release = held(unit, release_id, actor)
         if release.ended or release.phase is Phase.ROLLING_BACK:
             return release
         candidate_pct = unit.traffic.get(release.service, release.environment).candidate_pct
@@ -44,7 +47,11 @@ def _leave(unit: Unit, release: Release, *, cause: Cause, reason: str, actor: Ac
     moved = unit.releases.move(release.id, target, actor=actor.name, reason=reason, now=now, cause=cause, evidence=evidence)
     _close_step(unit, release, cause=cause, reason=reason, context=context)
     generation = unit.traffic.give_back(release.service, release.environment, release_id=release.id)
-    unit.fleets.want(release.service, release.environment, release.version, 0, now=now)
+    if toggles(release):
+        take_flag_back(unit, release, actor=actor, reason=reason, now=now)
+    else:
+        unit.fleets.want(release.service, release.environment, release.version, 0, now=now)
+        _bring_baseline_back(unit, release, now=now)
     _quarantine(unit, moved, cause=cause, reason=reason, context=context)
     unit.deployments.record(moved, unit.catalog.venture_id(release.venture), summary=release_summary(unit, moved))
     detail = {"cause": cause.value, "generation": generation, "version": release.version, "baseline": release.baseline_version}
@@ -54,8 +61,21 @@ def _leave(unit: Unit, release: Release, *, cause: Cause, reason: str, actor: Ac
     return moved
 
 
+def _bring_baseline_back(unit: Unit, release: Release, *, now: datetime) -> None:
+    """All instances of the baseline again, where a rollout had begun to replace them."""
+    version = release.baseline_version
+    if version is None or not any(step.batch for step in release.steps):
+        return
+    fleet = unit.fleets.find(release.service, release.environment, version)
+    instances = unit.catalog.service(release.service).spec.run.instances
+    if fleet is None or fleet.desired < instances:
+        unit.fleets.want(release.service, release.environment, version, instances, now=now)
+
+
 def _open_incident(unit: Unit, release: Release, *, candidate_pct: int, reason: str, now: datetime) -> None:
     """A lapsed lease is one whoever notices it first, the agent or the flow itself."""
+    if toggles(release):
+        candidate_pct = release.steps[release.step_index].weight_pct if release.step_index >= 0 else 0
     incident = unit.incidents.open(
         venture_id=unit.catalog.venture_id(release.venture), kind="deployment", severity="SEV3", title=f"Lease lapsed: {release.title}",
         description=f"The process that carried out release {release.id} stopped renewing its lease at {candidate_pct} % of the traffic. "
@@ -127,21 +147,25 @@ def _finish(context: Context, release_id: str, *, actor: Actor) -> bool:
     return True
 
 
-def roll_back(context: Context, release_id: str, *, reason: str, actor: Actor) -> Release:
-    """A person's word. In flight: at once. Promoted with a warm old fleet: at once. Promoted and cold: when the fleet is up again.
+def roll_back(context: Context, release_id: str, *, reason: str, actor: Actor, cause: Cause = Cause.PERSON) -> Release:
+    """A person's word, or an incident's. In flight or promoted with a warm old fleet: at once. Cold: when the fleet is up again.
 
     Raises: ConflictError when the release ended otherwise or is no longer what users have, NotFoundError, StoreUnavailableError.
     """
     with context.store.read() as unit:
         release = unit.releases.get(release_id)
     if not release.ended:
-        return give_baseline_back(context, release_id, cause=Cause.PERSON, reason=reason, actor=actor)
+        # A release that only waits for its time says nothing about its version.
+        cause = Cause.CANCELLED if is_planned(release) else cause
+        return give_baseline_back(context, release_id, cause=cause, reason=reason, actor=actor)
     if release.phase is not Phase.PROMOTED:
         raise ConflictError(f"release {release_id} is {release.phase}: there is nothing to roll back")
-    return _restore_or_prepare(context, release, reason=reason, actor=actor)
+    return _restore_or_prepare(context, release, cause=cause, reason=reason, actor=actor)
 
 
-def _restore_or_prepare(context: Context, release: Release, *, reason: str, actor: Actor) -> Release:
+def _restore_or_prepare(context: Context, release: Release, *, cause: Cause, reason: str, actor: Actor) -> Release:
+    if toggles(release):
+        return _restore_flag(context, release, cause=cause, reason=reason, actor=actor)
     if release.baseline_version is None:
         raise ConflictError(f"release {release.id} was the first of {release.service}: there is no earlier version to give back")
     previous, now = release.baseline_version, context.clock.now()
@@ -149,15 +173,32 @@ def _restore_or_prepare(context: Context, release: Release, *, reason: str, acto
         target = unit.traffic.get(release.service, release.environment)
         if target.baseline_version != release.version or target.release_id is not None:
             raise ConflictError(f"{release.version} is not what users of {release.service} have undisturbed; roll back the newest release")
+        withdraw_planned(unit, release.service, release.environment, reason=f"{release.version} is rolled back", actor=actor, now=now)
         healthy = [i for i in unit.fleets.instances_of(release.service, release.environment, previous) if i.state is InstanceState.HEALTHY]
-        _ask_for_fleet(unit, release, previous, reason=reason, actor=actor, now=now)
+        _ask_for_fleet(unit, release, previous, cause=cause, reason=reason, actor=actor, now=now)
         if healthy:
-            release = _restore(unit, release, previous, reason=reason, actor=actor, context=context)
+            cause = _asked_cause(unit, release, cause)
+            release = _restore(unit, release, previous, cause=cause, reason=reason, actor=actor, context=context)
     context.doorbell.ring()
     return release
 
 
-def _ask_for_fleet(unit: Unit, release: Release, version: str, *, reason: str, actor: Actor, now: datetime) -> None:
+def _restore_flag(context: Context, release: Release, *, cause: Cause, reason: str, actor: Actor) -> Release:
+    """At once: no instance has to be started. The agent ends the release as it does others."""
+    with context.store.write() as unit:
+        now = context.clock.now()
+        moved = unit.releases.move(release.id, Phase.ROLLING_BACK, actor=actor.name, reason=reason, now=now, cause=cause)
+        undo_toggle(unit, release, actor=actor, reason=reason, now=now)
+        _quarantine(unit, moved, cause=cause, reason=reason, context=context)
+        unit.audit.add(
+            "release.rolling_back", f"release/{release.id}", actor=actor.name, origin=actor.origin, now=now, reason=reason,
+            detail={"cause": cause.value, "version": release.version, "baseline": release.baseline_version},
+        )  # fmt: skip
+    context.doorbell.ring()
+    return moved
+
+
+def _ask_for_fleet(unit: Unit, release: Release, version: str, *, cause: Cause, reason: str, actor: Actor, now: datetime) -> None:
     """Want the earlier version's instances, once, without an end to their keeping. Raises: ConflictError when they cannot run."""
     wanted = unit.catalog.service(release.service).spec.run.instances
     fleet = unit.fleets.find(release.service, release.environment, version)
@@ -166,18 +207,25 @@ def _ask_for_fleet(unit: Unit, release: Release, version: str, *, reason: str, a
     if fleet is not None and fleet.desired >= wanted and fleet.keep_until is None:
         return
     unit.fleets.want(release.service, release.environment, version, wanted, now=now)
-    unit.releases.tell(release.id, "rollback_prepared", {"version": version, "reason": reason, "by": actor.name}, now=now)
+    payload = {"version": version, "reason": reason, "by": actor.name, "cause": cause.value}
+    unit.releases.tell(release.id, "rollback_prepared", payload, now=now)
 
 
-def _restore(unit: Unit, release: Release, previous: str, *, reason: str, actor: Actor, context: Context) -> Release:
+def _asked_cause(unit: Unit, release: Release, cause: Cause) -> Cause:
+    """Why the roll back was asked for first: the flow that finishes a cold one does not know."""
+    prepared = unit.releases.events(release.id, after=0, kind="rollback_prepared")
+    return Cause(prepared[-1].payload.get("cause", cause.value)) if prepared else cause
+
+
+def _restore(unit: Unit, release: Release, previous: str, *, cause: Cause, reason: str, actor: Actor, context: Context) -> Release:
     now = context.clock.now()
-    moved = unit.releases.move(release.id, Phase.ROLLING_BACK, actor=actor.name, reason=reason, now=now, cause=Cause.PERSON)
+    moved = unit.releases.move(release.id, Phase.ROLLING_BACK, actor=actor.name, reason=reason, now=now, cause=cause)
     generation = unit.traffic.restore(release.service, release.environment, expected=release.version, version=previous)
     unit.fleets.want(release.service, release.environment, release.version, 0, now=now)
-    _quarantine(unit, moved, cause=Cause.PERSON, reason=reason, context=context)
+    _quarantine(unit, moved, cause=cause, reason=reason, context=context)
     unit.audit.add(
         "release.rolling_back", f"release/{release.id}", actor=actor.name, origin=actor.origin, now=now, reason=reason,
-        detail={"cause": Cause.PERSON.value, "generation": generation, "version": release.version, "baseline": previous},
+        detail={"cause": cause.value, "generation": generation, "version": release.version, "baseline": previous},
     )  # fmt: skip
     return moved
 
@@ -201,7 +249,8 @@ def find_to_roll_back(context: Context, release_id: str | None, service: str, en
         if release_id:
             return unit.releases.get(release_id)
         unit.catalog.service(service)
-        found = unit.releases.active(service, environment) or unit.releases.last_promoted(service, environment)
+        active, promoted = unit.releases.active(service, environment), unit.releases.last_promoted(service, environment)
+        found = promoted if promoted and active and is_planned(active) else active or promoted
     if found is None:
         raise NotFoundError(f"{service} has no release in {environment} that could be rolled back")
     return found

@@ -1,17 +1,20 @@
-"""Carry a release out: claim it, deploy the candidate, shift traffic, promote. Holding and judging is in release_judge."""
+"""Carry a release out: deploy the candidate, shift traffic, promote. Claiming is in release_resume, judging in release_judge."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
 
-from productops.domain.release import Cause, Phase, Release, Step, StepRecord
+from productops.domain.release import EXPOSED, Cause, Phase, Release, Step, StepRecord
 from productops.domain.traffic import InstanceState
 from productops.errors import CandidateUnhealthyError, ConflictError, LeaseLostError, RouterError, StoreUnavailableError
 from productops.store import Unit
 from productops.usecases.context import Actor, Context
+from productops.usecases.release_batches import complete_candidate, grow_candidate, shrink_baseline
+from productops.usecases.release_holder import held
 from productops.usecases.release_rollback import give_baseline_back
 from productops.usecases.release_summary import release_summary
+from productops.usecases.release_toggle import deploy_toggle, settle_toggle, shift_flag, toggles
 
 CONFIRM_TIMEOUT_S = 10.0
 
@@ -51,43 +54,53 @@ class LeaseKeeper:
         self._due_at, self._valid_until = started + ttl / 4, started + ttl
 
 
-def claim_release(context: Context, release_id: str, flow_run_id: str) -> Release:
-    """Make this flow run the only one that carries the release out.
-
-    Raises: ConflictError when another run has it, when it ended, or when this run died in the middle of it before.
-    """
-    with context.store.write() as unit:
-        release = unit.releases.get(release_id)
-        if release.ended:
-            raise ConflictError(f"release {release_id} has ended as {release.phase}; request a new one to try again")
-        if not unit.releases.claim(release_id, flow_run_id, now=context.clock.now()):
-            raise ConflictError(f"release {release_id} is carried out by flow run {release.flow_run_id}")
-        if release.phase is not Phase.REQUESTED:
-            raise ConflictError(f"release {release_id} is {release.phase} already: a run that was interrupted is not repeated")
-        return unit.releases.get(release_id)
-
-
 def deploy_candidate(context: Context, release_id: str, *, actor: Actor) -> Release:
     """Ask for the candidate's instances and wait until all are healthy. Users notice nothing.
 
     Raises: CandidateUnhealthyError (the release is ended then, with the reason and the last log lines), ConflictError when it
         was ended by somebody else meanwhile.
     """
+    with context.store.read() as unit:
+        toggled = toggles(unit.releases.get(release_id))
+    if toggled:
+        return deploy_toggle(context, release_id, actor=actor)
     with context.store.write() as unit:
         now = context.clock.now()
-        release = unit.releases.get(release_id)
+        release = held(unit, release_id, actor)
+        if release.phase in EXPOSED:  # the run before this one had come further
+            return release
         if release.phase is not Phase.DEPLOYING:  # a retry of this task goes on waiting
             release = unit.releases.move(
                 release_id, Phase.DEPLOYING, actor=actor.name, reason="starting the candidate's instances", now=now
             )
         service = unit.catalog.service(release.service)
+        wanted = int(release.plan.get("instances") or service.spec.run.instances)
         fence = unit.traffic.take(release.service, release.environment, release_id)
         unit.releases.note(release_id, fence=fence, heartbeat_at=now)
-        unit.fleets.want(release.service, release.environment, release.version, service.spec.run.instances, now=now)
+        batch = release.steps[0].batch if release.steps else None
+        if batch is None:
+            unit.fleets.want(release.service, release.environment, release.version, wanted, now=now)
         unit.deployments.record(release, unit.catalog.venture_id(release.venture))
     context.doorbell.ring()
-    timeout_s = service.spec.run.health.timeout_s
-    return _await_candidate(context, release_id, wanted=service.spec.run.instances, timeout_s=timeout_s, actor=actor)
+    if batch is not None:
+        grow_candidate(context, release, batch, actor=actor, beat=_Heartbeat(context, release_id))
+        return release
+    return _await_candidate(context, release_id, wanted=wanted, timeout_s=service.spec.run.health.timeout_s, actor=actor)
+
+
+@dataclass(slots=True)
+class _Heartbeat:
+    """Tells now and then that the process lives which carries a release out that has no lease yet."""
+
+    context: Context
+    release_id: str
+    _due_at: float = 0.0
+
+    def __call__(self) -> None:
+        if (now := self.context.clock.monotonic()) >= self._due_at:
+            self._due_at = now + 5.0
+            with self.context.store.write() as unit:
+                unit.releases.note(self.release_id, heartbeat_at=self.context.clock.now())
 
 
 def _await_candidate(context: Context, release_id: str, *, wanted: int, timeout_s: float, actor: Actor) -> Release:
@@ -120,17 +133,37 @@ def _await_candidate(context: Context, release_id: str, *, wanted: int, timeout_
 def shift_traffic(context: Context, release_id: str, index: int, *, actor: Actor) -> Release:
     """Put a step's share on the candidate under the lease and wait until the router confirms.
 
-    Raises: LeaseLostError, RouterError when the router does not confirm within 10 s.
+    A step with a batch starts the candidate's next instances before, and ends those it replaces after, the lease alive all the while.
+    Raises: LeaseLostError, RouterError when the router does not confirm within 10 s, CandidateUnhealthyError.
     """
+    with context.store.read() as unit:
+        release = unit.releases.get(release_id)
+    keeper = LeaseKeeper(context, release)
+    keeper.opened()
+    batch = release.steps[index].batch
+    if batch is not None and index > 0:  # the first one was started before any traffic
+        grow_candidate(context, release, batch, actor=actor, beat=keeper.beat)
+    release = _shift(context, release_id, index, actor=actor)
+    if batch is not None:
+        keeper.opened()
+        shrink_baseline(context, release, batch.baseline_after, beat=keeper.beat)
+    return release
+
+
+def _shift(context: Context, release_id: str, index: int, *, actor: Actor) -> Release:
     with context.store.write() as unit:
         now = context.clock.now()
-        release = unit.releases.get(release_id)
+        release = held(unit, release_id, actor)
+        if release.phase is not Phase.DEPLOYING and release.phase not in EXPOSED:
+            raise LeaseLostError(f"release {release_id} is {release.phase}: no traffic may be shifted")
+        if _was_left(unit, release, index):
+            return release
         step = release.steps[index]
+        if release.phase is Phase.PAUSED and release.step_index == index:  # goes on waiting for a person where it was
+            return release
         if release.phase is Phase.DEPLOYING:
             release = unit.releases.move(release_id, Phase.ROLLING_OUT, actor=actor.name, reason="first traffic", now=now)
-        if release.phase is not Phase.ROLLING_OUT:
-            raise LeaseLostError(f"release {release_id} is {release.phase}: no traffic may be shifted")
-        generation = _put_traffic(unit, release, step, context)
+        generation = _put_traffic(unit, release, step, context, actor=actor)
         unit.releases.note(release_id, step_index=index, heartbeat_at=now)
         record = StepRecord(index=index, weight_pct=step.weight_pct, hold_s=step.hold_s, header_only=step.header_only, started_at=now)
         unit.releases.start_step(release_id, record)
@@ -140,11 +173,20 @@ def shift_traffic(context: Context, release_id: str, index: int, *, actor: Actor
     return release
 
 
-def _put_traffic(unit: Unit, release: Release, step: Step, context: Context) -> int:
+def _was_left(unit: Unit, release: Release, index: int) -> bool:
+    """Whether the rollout is past a step: an earlier run of it held the step to its end, or promoted."""
+    if release.step_index > index or release.phase in {Phase.PROMOTING, Phase.VALIDATING}:
+        return True
+    return any(step.index == index and step.ended_at is not None for step in unit.releases.steps(release.id))
+
+
+def _put_traffic(unit: Unit, release: Release, step: Step, context: Context, *, actor: Actor) -> int:
+    if toggles(release):
+        return shift_flag(unit, release, step, ttl_s=context.lease_ttl_s, actor=actor, now=context.clock.now())
     return unit.traffic.shift(
         release.service, release.environment, fence=release.fence, candidate_version=release.version,
         candidate_pct=step.weight_pct, header_only=step.header_only, holder=f"release {release.id}",
-        ttl_s=context.lease_ttl_s, now=context.clock.now(),
+        ttl_s=context.lease_ttl_s, now=context.clock.now(), segments=step.segments, mirror=step.mirror,
     )  # fmt: skip
 
 
@@ -174,13 +216,16 @@ def promote_candidate(context: Context, release_id: str, *, actor: Actor) -> Rel
     Raises: LeaseLostError, RouterError, IllegalTransitionError.
     """
     with context.store.write() as unit:
-        release = unit.releases.get(release_id)
+        release = held(unit, release_id, actor)
+        if release.phase is Phase.VALIDATING:
+            return release
         if release.phase not in {Phase.DEPLOYING, Phase.ROLLING_OUT, Phase.PROMOTING}:
             raise LeaseLostError(f"release {release_id} is {release.phase}: it cannot be promoted")
         reason = "all steps passed" if release.steps else "the first version of this service: nothing to compare with"
         if release.phase is not Phase.PROMOTING:
             release = unit.releases.move(release_id, Phase.PROMOTING, actor=actor.name, reason=reason, now=context.clock.now())
-        generation = _put_traffic(unit, release, Step(weight_pct=100, hold_s=0), context)
+        everybody = Step(weight_pct=100, hold_s=0, flag_pct=100 if toggles(release) else None)
+        generation = _put_traffic(unit, release, everybody, context, actor=actor)
     await_confirmed(context, release, generation=generation)
     return release
 
@@ -192,13 +237,16 @@ def settle_promotion(context: Context, release_id: str, *, actor: Actor) -> Rele
     """
     with context.store.write() as unit:
         now = context.clock.now()
-        release = unit.releases.get(release_id)
+        release = held(unit, release_id, actor)
         if release.phase is Phase.PROMOTED:
             return release
+        if toggles(release):
+            return settle_toggle(unit, release, actor=actor, now=now)
         generation = unit.traffic.promote(release.service, release.environment, fence=release.fence, version=release.version)
         release = unit.releases.move(release_id, Phase.PROMOTED, actor=actor.name, reason="validated", now=now)
         if release.baseline_version:
             _retire(unit, release, release.baseline_version, context)
+        complete_candidate(unit, release, context)
         unit.quarantine.lift(release.service, release.environment)
         unit.deployments.record(release, unit.catalog.venture_id(release.venture), summary=release_summary(unit, release))
         unit.audit.add(

@@ -19,9 +19,12 @@ from typing import Any, TypeVar
 import httpx
 import psutil
 
+from productops.cli.stack.home import resolved
+from productops.cli.stack.postgres import cluster_of
 from productops.cli.stack.state import ProcessRecord, read_state
 from productops.domain.release import ENDED, EXPOSED, Environment, Phase, Release
 from productops.domain.traffic import TrafficTarget
+from productops.settings import Settings
 from productops.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,6 +57,8 @@ class RealStack:
 
     home: Path
     port_base: int
+    postgres: bool = False
+    lease_s: float = LEASE_S
 
     @property
     def environment(self) -> dict[str, str]:
@@ -63,7 +68,7 @@ class RealStack:
             "PRODUCTOPS_HOME": str(self.home),
             "PRODUCTOPS_PORT_BASE": str(self.port_base),
             "PRODUCTOPS_CATALOG": str(CATALOG),
-            "PRODUCTOPS_LEASE_TTL_S": f"{LEASE_S:g}",
+            "PRODUCTOPS_LEASE_TTL_S": f"{self.lease_s:g}",
             "PRODUCTOPS_DRAIN_TIMEOUT_S": "2",
         }
 
@@ -76,7 +81,7 @@ class RealStack:
 
     def up(self) -> None:
         """Start, and fail with what it said."""
-        done = self.run("up", "--detach")
+        done = self.run("up", "--detach", *(["--postgres"] if self.postgres else []))
         assert done.returncode == 0, done.stdout + done.stderr
         done = self.run("apply", str(CATALOG))
         assert done.returncode == 0, done.stdout + done.stderr
@@ -118,6 +123,9 @@ class RealStack:
     @cached_property
     def store(self) -> Store:
         """The database that all of them share."""
+        if self.postgres:
+            settings = resolved(Settings(home=self.home, port_base=self.port_base))
+            return Store(cluster_of(settings).url("productops").replace("postgresql:", "postgresql+psycopg:", 1))
         return Store(f"sqlite:///{self.database}")
 
     @property
