@@ -9,8 +9,17 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from productops.errors import NotFoundError
 from productops.store.identity import new_id
 from productops.store.tables import IncidentRow
+
+
+def _parse(incident_id: str) -> uuid.UUID:
+    """Raises: NotFoundError for a text that is no id."""
+    try:
+        return uuid.UUID(incident_id)
+    except ValueError as error:
+        raise NotFoundError(f"there is no incident {incident_id[:80]!r}") from error
 
 
 class Incidents:
@@ -32,13 +41,34 @@ class Incidents:
         self._session.add(row)
         return str(row.incident_id)
 
+    def trace(self, incident_id: str, *, cause: str, impact: dict[str, Any]) -> None:
+        """Write down what an incident was traced to; ``impact`` is added to what is known. Raises: NotFoundError."""
+        row = self._row(incident_id)
+        row.root_cause, row.status = cause, "mitigated" if impact.get("rolled_back") else "investigating"
+        row.impact_assessment = (row.impact_assessment or {}) | impact
+
+    def resolve(self, incident_id: str, *, steps: list[str], now: datetime) -> bool:
+        """End an incident; false when it has ended before. Raises: NotFoundError."""
+        row = self._row(incident_id)
+        if row.status in {"resolved", "closed"}:
+            return False
+        row.status, row.resolved_at, row.resolution_steps = "resolved", now, list(steps)
+        row.mttr_minutes = round((now - row.detected_at).total_seconds() / 60)
+        return True
+
+    def _row(self, incident_id: str) -> IncidentRow:
+        row = self._session.get(IncidentRow, _parse(incident_id))
+        if row is None:
+            raise NotFoundError(f"there is no incident {incident_id}")
+        return row
+
     def newest(self, limit: int = 50) -> list[dict[str, Any]]:
         """The newest incidents as plain values."""
         return [_incident(r) for r in self._session.scalars(select(IncidentRow).order_by(IncidentRow.detected_at.desc()).limit(limit))]
 
     def find(self, incident_id: str) -> dict[str, Any] | None:
         """One incident as plain values."""
-        row = self._session.get(IncidentRow, uuid.UUID(incident_id))
+        row = self._session.get(IncidentRow, _parse(incident_id))
         return _incident(row) if row else None
 
 
@@ -46,5 +76,7 @@ def _incident(row: IncidentRow) -> dict[str, Any]:
     return {
         "incident_id": str(row.incident_id), "type": row.incident_type, "severity": row.severity, "status": row.status,
         "title": row.title, "description": row.description, "services": row.affected_services, "detection": row.detection_method,
-        "impact": row.impact_assessment, "detected_at": row.detected_at.isoformat(),
+        "impact": row.impact_assessment, "detected_at": row.detected_at.isoformat(), "root_cause": row.root_cause,
+        "resolved_at": row.resolved_at.isoformat() if row.resolved_at else None, "mttr_minutes": row.mttr_minutes,
+        "resolution_steps": row.resolution_steps or [],
     }  # fmt: skip
