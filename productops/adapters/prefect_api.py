@@ -18,10 +18,12 @@ from productops.errors import OrchestratorError
 
 RELEASE = "release/release"
 ROLLBACK = "rollback/rollback"
+TRAIN = "train/train"
 _BUSY = frozenset({429, 502, 503, 504})
 _CONNECT_S = 1.0
-# Prefect on SQLite loses more time with answers of 503 than a short queue here costs.
-_AT_ONCE = 2
+# Prefect on SQLite loses more time with answers of 503 than a short queue here costs; on PostgreSQL the queue would cost more.
+_AT_ONCE_SQLITE = 2
+_AT_ONCE_POSTGRES = 10
 _PAUSES_S = (0.05, 0.8)
 
 
@@ -33,6 +35,11 @@ class _Budget:
     end: float
 
 
+def starts_at_once(prefect_database_url: str) -> int:
+    """How many runs may be asked for at the same time, by the URL of Prefect's database; empty means SQLite."""
+    return _AT_ONCE_POSTGRES if prefect_database_url.startswith("postgres") else _AT_ONCE_SQLITE
+
+
 class PrefectApi:
     """The orchestrator port over HTTP. Usable from many threads, and again after a fork.
 
@@ -40,13 +47,15 @@ class PrefectApi:
     ``patience_s``: Prefect on SQLite answers 503 while its database is locked. A whole call takes at most ``timeout_s``.
     """
 
-    def __init__(self, api_url: str, ui_url: str | None = None, *, timeout_s: float = 4.5, patience_s: float = 3.0) -> None:
+    def __init__(
+        self, api_url: str, ui_url: str | None = None, *, timeout_s: float = 4.5, patience_s: float = 3.0, at_once: int = _AT_ONCE_SQLITE
+    ) -> None:
         self._api_url = api_url.rstrip("/")
         self._ui_url = (ui_url or self._api_url.removesuffix("/api")).rstrip("/")
         self._timeout_s = timeout_s
         self._patience_s = patience_s
         self._lock = threading.Lock()
-        self._turn = threading.BoundedSemaphore(_AT_ONCE)
+        self._turn = threading.BoundedSemaphore(at_once)
         self._csrf_lock = threading.Lock()
         self._csrf_client = str(uuid.uuid4())
         self._csrf_token: str | None = None  # an empty text: the server wants none
@@ -54,13 +63,17 @@ class PrefectApi:
         self._http: httpx.Client | None = None
         self._http_pid = 0
 
-    def start_release(self, release_id: str, parameters: Mapping[str, object]) -> str:
-        """Schedule the release flow at once and return the flow run's id; idempotent per release. Raises: OrchestratorError."""
-        return self._start(RELEASE, parameters, key=f"release-{release_id}")
+    def start_release(self, release_id: str, parameters: Mapping[str, object], *, attempt: int = 0) -> str:
+        """Schedule the release flow at once and return the flow run's id; idempotent per release and attempt. Raises: OrchestratorError."""
+        return self._start(RELEASE, parameters, key=f"release-{release_id}" + (f"-{attempt}" if attempt else ""))
 
     def start_rollback(self, parameters: Mapping[str, object], *, key: str) -> str:
         """Schedule the rollback flow and return the flow run's id; idempotent per ``key``. Raises: OrchestratorError."""
         return self._start(ROLLBACK, parameters, key=key)
+
+    def start_train(self, parameters: Mapping[str, object], *, key: str) -> str:
+        """Schedule the flow that follows a train and return its id; idempotent per ``key``. Raises: OrchestratorError."""
+        return self._start(TRAIN, parameters, key=key)
 
     def run_url(self, flow_run_id: str) -> str:
         """Where a person sees that run."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,12 +37,32 @@ def make_engine(url: str) -> Engine:
         if parsed.drivername == "sqlite":
             if parsed.database:
                 Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-            engine = create_engine(parsed, connect_args={"timeout": SQLITE_BUSY_MS / 1000, "check_same_thread": False})
+            engine = create_engine(
+                parsed, connect_args={"timeout": SQLITE_BUSY_MS / 1000, "check_same_thread": False}, json_serializer=to_json
+            )
             _tune_sqlite(engine)
             return engine
-        return create_engine(parsed, pool_pre_ping=True, pool_size=5, max_overflow=15, connect_args={"connect_timeout": 3})
+        return create_engine(
+            parsed, pool_pre_ping=True, pool_size=5, max_overflow=15, connect_args={"connect_timeout": 3}, json_serializer=to_json
+        )
     except NoSuchModuleError as error:
         raise SettingsError(f"no driver for {parsed.drivername!r} is installed") from error
+
+
+def to_json(value: Any) -> str:
+    """JSON as the standard has it: infinities and not-a-number, which Python writes and PostgreSQL refuses, become null."""
+    try:
+        return json.dumps(value, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(value), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _tune_sqlite(engine: Engine) -> None:
