@@ -2,49 +2,38 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Callable
-from pathlib import Path
-from typing import IO
+from contextlib import suppress
 
 import structlog
 
+from productops.adapters.connections import Connections, build_router, build_sources, build_target, load_connections
 from productops.adapters.doorbell import Doorbell, ring_receiver
-from productops.adapters.envoy import EnvoyRouter
-from productops.adapters.local_process import LocalProcessTarget
+from productops.adapters.envoy import exposure_log
+from productops.agent.comparator import Comparator
+from productops.agent.election import Election, Identity, TermLoop, end_deposed, router_name
+from productops.agent.exposures import ExposureTail
 from productops.agent.fleets import FleetLoop
 from productops.agent.meter import MeterLoop
+from productops.agent.routes import Place
 from productops.agent.state import AgentState
 from productops.agent.traffic import TrafficLoop
-from productops.errors import ConflictError, ProductOpsError, StoreUnavailableError
+from productops.errors import AgentDeposedError, ProductOpsError, StoreUnavailableError
 from productops.logs import set_up_logs
+from productops.ports import FencedRouter
 from productops.settings import Settings, load_settings
 from productops.store import Store
+from productops.store.fenced import FencedStore
 from productops.usecases.context import Context
+from productops.usecases.monitoring_sources import source_threads
 
 log = structlog.get_logger("agent")
 READ_S = 0.25
 IDLE_READ_S = 1.0
-
-
-def take_lock(folder: Path) -> IO[str]:
-    """Be the one agent of a router's folder. Raises: ConflictError when another lives."""
-    folder.mkdir(parents=True, exist_ok=True)
-    handle = (folder / "agent.lock").open("a+")
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        handle.close()
-        raise ConflictError(f"another agent writes the router in {folder}; two would undo each other's work") from error
-    handle.truncate(0)
-    handle.write(f"{os.getpid()}\n")
-    handle.flush()
-    return handle
 
 
 def read_loop(state: AgentState) -> None:
@@ -67,6 +56,8 @@ def guard(name: str, work: Callable[[], None]) -> Callable[[], None]:
     def run() -> None:
         try:
             work()
+        except AgentDeposedError:
+            end_deposed()
         except Exception:
             log.exception("agent thread died", thread=name)
             os._exit(70)
@@ -74,50 +65,70 @@ def guard(name: str, work: Callable[[], None]) -> Callable[[], None]:
     return run
 
 
-def build(settings: Settings) -> AgentState:
-    """Wire an agent."""
-    router = EnvoyRouter(settings.home / "router", port=settings.router_port, admin_port=settings.router_admin_port)
-    target = LocalProcessTarget(settings.home)
-    context = Context(
-        store=Store(settings.sqlalchemy_url), doorbell=Doorbell(settings.doorbell_port), lease_ttl_s=settings.lease_ttl_s, target=target
-    )
-    return AgentState(context=context, router=router, target=target)
+def build(settings: Settings, connections: Connections, store: Store, router: FencedRouter) -> AgentState:
+    """Wire an agent whose every write goes to ``store``."""
+    target = build_target(settings, connections)
+    context = Context(store=store, doorbell=Doorbell(settings.doorbell_port), lease_ttl_s=settings.lease_ttl_s, target=target)
+    place = Place(region=settings.region, compare_port=settings.comparator_port)
+    return AgentState(context=context, router=router, target=target, place=place)
 
 
 def main() -> int:
-    """Run until SIGTERM or SIGINT."""
+    """Be elected, then run until SIGTERM, SIGINT or another agent's term."""
     settings = load_settings()
     set_up_logs(settings, program="agent")
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
     try:
-        lock = take_lock(settings.home / "router")
-        receiver = ring_receiver(settings.doorbell_port)
+        return serve(settings, stopping)
     except (ProductOpsError, OSError) as error:
         log.error("agent cannot start", reason=str(error))
         sys.stderr.write(f"error: {error}\n")
         return 75
-    state = build(settings)
-    run_threads(state, settings, receiver)
-    lock.close()
+
+
+def serve(settings: Settings, stopping: threading.Event) -> int:
+    """One term, from the election to its end. Raises: RouterError when the router's folder cannot be written, SettingsError."""
+    folder = settings.home / "router"
+    connections = load_connections(settings)
+    router = build_router(settings, connections)
+    store = Store(settings.sqlalchemy_url)  # without a fence: the election itself
+    mine = Election(store, router_name(folder), Identity.here(), latest_term=router.latest_term).campaign(stopping)
+    if mine is None:
+        return 0
+    term = TermLoop(store, mine, stopping, on_deposed=end_deposed)
+    threading.Thread(target=guard("term", term.run), name="term", daemon=True).start()
+    router.claim(mine.term)
+    state = build(settings, connections, FencedStore(settings.sqlalchemy_url, mine), router)
+    state.stopping = stopping
+    run_threads(state, settings, connections)
+    term.resign()
     return 0
 
 
-def run_threads(state: AgentState, settings: Settings, receiver: socket.socket) -> None:
-    """Start the threads and sleep until told to stop."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: state.stopping.set())
+def run_threads(state: AgentState, settings: Settings, connections: Connections) -> None:
+    """Enforce leases, start the threads, and sleep until told to stop."""
+    comparator = Comparator(state, state.place.compare_port)
     fleets = FleetLoop(
         state, port_first=settings.port_base + 10, port_count=settings.instance_ports,
         drain_timeout_s=settings.drain_timeout_s, stop_grace_s=settings.stop_grace_s,
     )  # fmt: skip
     traffic = TrafficLoop(state)
+    exposures = ExposureTail(settings.home / "router" / exposure_log.FILE)
     loops: dict[str, Callable[[], None]] = {
         "read": lambda: read_loop(state),
         "traffic": traffic.run,
         "records": traffic.record,
         "fleets": fleets.run,
-        "meter": MeterLoop(state, retention_s=settings.metrics_retention_s).run,
-        "doorbell": lambda: hear_rings(state, receiver),
+        "meter": MeterLoop(state, retention_s=settings.metrics_retention_s, comparator=comparator, exposures=exposures).run,
+        "comparator": comparator.run,
+        "doorbell": lambda: hear_rings(state, settings.doorbell_port),
     }
+    loops |= source_threads(state.context, build_sources(connections), state.stopping)
+    with suppress(StoreUnavailableError):  # the threads wait for the store as long as it takes
+        state.read_store()
+        traffic.turn()  # a lease that lapsed while no agent was there ends before anything else begins
     threads = [threading.Thread(target=guard(name, work), name=name, daemon=True) for name, work in loops.items()]
     for thread in threads:
         thread.start()
@@ -132,15 +143,21 @@ def run_threads(state: AgentState, settings: Settings, receiver: socket.socket) 
         thread.join(timeout=2)
 
 
-def hear_rings(state: AgentState, receiver: socket.socket) -> None:
-    """A datagram means: read the store now. Its content does not matter."""
-    receiver.settimeout(0.5)
+def hear_rings(state: AgentState, port: int) -> None:
+    """A datagram means: read the store now. Its content does not matter. Without the port the store is read by the clock alone."""
+    receiver = None
     while not state.stopping.is_set():
-        try:
+        if receiver is None:
+            try:
+                receiver = ring_receiver(port)
+            except OSError as error:  # a former agent may hold it for another moment
+                log.warning("nobody can ring", port=port, reason=str(error))
+                state.stopping.wait(READ_S * 4)
+                continue
+            receiver.settimeout(0.5)
+        with suppress(TimeoutError):
             receiver.recv(64)
-        except TimeoutError:
-            continue
-        state.look.set()
+            state.look.set()
 
 
 if __name__ == "__main__":

@@ -25,6 +25,10 @@ BACKOFF_MAX_S = 30.0
 STABLE_S = 60.0
 TRIM_EVERY_S = 30.0
 LOG_MAX_BYTES = 20_000_000
+_KEEP_FIRST = {
+    InstanceState.HEALTHY: 0, InstanceState.STARTING: 1, InstanceState.UNHEALTHY: 2, InstanceState.CRASHED: 3, InstanceState.DRAINING: 4,
+    InstanceState.STOPPED: 5,
+}  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -94,7 +98,8 @@ class FleetLoop:
 
     def _keep(self, service: Service, fleet: Fleet, members: list[Instance]) -> bool:
         changed = False
-        wanted, surplus = members[: fleet.desired], members[fleet.desired :]
+        ranked = sorted(members, key=lambda each: _KEEP_FIRST[each.state])  # what serves is kept, what ails goes first
+        wanted, surplus = ranked[: fleet.desired], ranked[fleet.desired :]
         for instance in wanted:
             changed |= self._tend(service, fleet, instance)
         for instance in surplus:

@@ -26,7 +26,7 @@ class LeaseWatch:
         """Take a snapshot of the store. ``read_at`` is the monotonic time from before it was read."""
         living: dict[Key, tuple[int, float]] = {}
         for target in targets:
-            if target.lease is None or not target.exposed:
+            if target.lease is None or not target.held:
                 continue
             known = self._seen.get(target.key)
             if known is not None and known[0] == target.lease.beat:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from productops.agent.leases import Key, LeaseWatch
-from productops.agent.routes import Snapshot
+from productops.agent.routes import Place, Snapshot
 from productops.domain.catalog import Service
 from productops.domain.routing import VersionKey
 from productops.domain.traffic import Instance, InstanceState
 from productops.ports import InstanceTarget, Router
+from productops.store import Unit
 from productops.usecases.context import Actor, Context
 
 ACTOR = Actor(name="agent", origin="agent")
@@ -23,6 +24,7 @@ class AgentState:
     context: Context
     router: Router
     target: InstanceTarget
+    place: Place = field(default_factory=Place)
     snapshot: Snapshot = field(default_factory=Snapshot)
     watch: LeaseWatch = field(default_factory=LeaseWatch)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -43,7 +45,7 @@ class AgentState:
         now = self.snapshot
         wanted = sum(f.desired for f in now.fleets if not f.failure)
         unsettled = any(i.state is not InstanceState.HEALTHY for i in now.instances)
-        return unsettled or wanted != len(now.instances) or any(t.exposed or not t.confirmed for t in now.targets)
+        return unsettled or wanted != len(now.instances) or any(t.exposed or t.held or not t.confirmed for t in now.targets)
 
     def drained(self, instance: Instance) -> bool:
         """Whether the router has confirmed the drain and no request is in flight there. Raises: RouterError."""
@@ -62,6 +64,7 @@ class AgentState:
                 instances=tuple(unit.fleets.instances()),
                 fleets=tuple(unit.fleets.all()),
             )
+            snapshot = replace(snapshot, flag_arms=_flag_arms(unit, snapshot))
         with self.lock:
             self.snapshot = snapshot
             self.watch.observe(snapshot.targets, read_at=read_at, now=self.context.clock.now())
@@ -73,3 +76,9 @@ class AgentState:
         """The newest snapshot and the leases that have lapsed by now (key → beat)."""
         with self.lock:
             return self.snapshot, dict(self.watch.lapsed(monotonic=self.context.clock.monotonic()))
+
+
+def _flag_arms(unit: Unit, snapshot: Snapshot) -> tuple[VersionKey, ...]:
+    """What the counters call users with and without the flags that are being ramped."""
+    ramping = [t for t in snapshot.targets if t.held and t.candidate_version is None and t.release_id is not None]
+    return tuple((t.service, t.environment, arm) for t in ramping for arm in unit.releases.get(t.release_id or "").arms if arm)

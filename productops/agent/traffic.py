@@ -41,7 +41,7 @@ class TrafficLoop:
     def turn(self) -> None:
         """One round: the router first; the records follow."""
         snapshot, lapsed = self.state.present()
-        if self._apply(make_routes(snapshot, lapsed=lapsed)):
+        if self._apply(make_routes(snapshot, lapsed=lapsed, place=self.state.place)):
             self._to_record = (snapshot, lapsed)
             self._recording.set()
 

@@ -7,7 +7,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from productops.domain.strategies.names import Strategy
+from productops.domain.strategies.step import Step
 from productops.errors import IllegalTransitionError
+
+__all__ = [
+    "EDGES", "ENDED", "EXPOSED", "Cause", "Environment", "Phase", "Release", "ReleaseEvent", "Step", "StepRecord", "Strategy", "check_move",
+]  # fmt: skip
 
 
 class Environment(StrEnum):
@@ -16,13 +22,6 @@ class Environment(StrEnum):
     DEVELOPMENT = "development"
     STAGING = "staging"
     PRODUCTION = "production"
-
-
-class Strategy(StrEnum):
-    """How a rollout gives users the candidate."""
-
-    CANARY = "canary"
-    BLUE_GREEN = "blue-green"
 
 
 class Phase(StrEnum):
@@ -35,6 +34,7 @@ class Phase(StrEnum):
     PROMOTING = "promoting"
     VALIDATING = "validating"
     PROMOTED = "promoted"
+    PASSED = "passed"
     ROLLING_BACK = "rolling_back"
     ROLLED_BACK = "rolled_back"
     FAILED = "failed"
@@ -50,23 +50,26 @@ class Cause(StrEnum):
     CANCELLED = "cancelled"
     UNHEALTHY = "unhealthy"
     VALIDATION = "validation"
+    INCIDENT = "incident"
     ERROR = "error"
 
 
 # FAILED ends a release that users never saw; ROLLED_BACK one that they did. A promoted release can still be rolled back.
+# PASSED ends a trial that was never meant for users, such as a dark launch: it went well, and they keep the baseline.
 EDGES: dict[Phase, frozenset[Phase]] = {
     Phase.REQUESTED: frozenset({Phase.DEPLOYING, Phase.FAILED}),
     Phase.DEPLOYING: frozenset({Phase.ROLLING_OUT, Phase.PROMOTING, Phase.FAILED}),
-    Phase.ROLLING_OUT: frozenset({Phase.PAUSED, Phase.PROMOTING, Phase.ROLLING_BACK}),
+    Phase.ROLLING_OUT: frozenset({Phase.PAUSED, Phase.PROMOTING, Phase.PASSED, Phase.ROLLING_BACK}),
     Phase.PAUSED: frozenset({Phase.ROLLING_OUT, Phase.PROMOTING, Phase.ROLLING_BACK}),
     Phase.PROMOTING: frozenset({Phase.VALIDATING, Phase.ROLLING_BACK, Phase.FAILED}),
     Phase.VALIDATING: frozenset({Phase.PROMOTED, Phase.ROLLING_BACK, Phase.FAILED}),
     Phase.PROMOTED: frozenset({Phase.ROLLING_BACK}),
+    Phase.PASSED: frozenset(),
     Phase.ROLLING_BACK: frozenset({Phase.ROLLED_BACK}),
     Phase.ROLLED_BACK: frozenset(),
     Phase.FAILED: frozenset(),
 }
-ENDED = frozenset({Phase.PROMOTED, Phase.ROLLED_BACK, Phase.FAILED})
+ENDED = frozenset({Phase.PROMOTED, Phase.PASSED, Phase.ROLLED_BACK, Phase.FAILED})
 EXPOSED = frozenset({Phase.ROLLING_OUT, Phase.PAUSED, Phase.PROMOTING, Phase.VALIDATING})
 
 
@@ -74,23 +77,6 @@ def check_move(release_id: str, current: Phase, target: Phase) -> None:
     """Raises: IllegalTransitionError when the state machine has no edge from ``current`` to ``target``."""
     if target not in EDGES[current]:
         raise IllegalTransitionError(f"release {release_id} is {current} and cannot become {target}")
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step of a rollout: the candidate's share of requests, for how long, and whether it is judged.
-
-    ``header_only`` routes nobody but requests with the test header to the candidate (weight 0).
-    """
-
-    weight_pct: int
-    hold_s: float
-    header_only: bool = False
-
-    @property
-    def title(self) -> str:
-        """What a person calls this step."""
-        return "test by header" if self.header_only else f"{self.weight_pct} %"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +109,17 @@ class Release:
     def ended(self) -> bool:
         """Nothing moves this release any more, but a roll back of a promoted one."""
         return self.phase in ENDED
+
+    @property
+    def ends_in_report(self) -> bool:
+        """Whether users keep the baseline even when every step passes."""
+        return self.plan.get("ending") == "report"
+
+    @property
+    def arms(self) -> tuple[str | None, str]:
+        """What (baseline, candidate) are called in the counters: the versions, unless the plan names them otherwise."""
+        named = self.plan.get("arms")
+        return (named[0], named[1]) if named else (self.baseline_version, self.version)
 
     @property
     def title(self) -> str:

@@ -7,8 +7,13 @@ from datetime import datetime
 from enum import StrEnum
 
 from productops.domain.release import Environment
+from productops.domain.strategies.step import Mirror, Segment
 
 TEST_HEADER = "x-productops-candidate"
+SHADOW_HEADER = "x-productops-shadow"
+"""On a copied request, so that the version can tell it from a user's."""
+COMPARE_HEADER = "x-productops-compare"
+"""On a copy for the comparator: ``service|environment``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,8 @@ class Lease:
 class TrafficTarget:
     """What users of a service should get. ``generation`` rises with every change; ``applied_generation`` is what the router confirmed.
 
-    ``fence`` rises when somebody takes the traffic over; a writer with an older fence is refused.
+    ``fence`` rises when somebody takes the traffic over; a writer with an older fence is refused. ``segments`` get the candidate whatever
+    ``candidate_pct`` of all others; with ``mirror`` it gets copies of requests.
     """
 
     service: str
@@ -44,6 +50,8 @@ class TrafficTarget:
     fence: int
     lease: Lease | None
     applied_at: datetime | None = None
+    segments: tuple[Segment, ...] = ()
+    mirror: Mirror | None = None
 
     @property
     def key(self) -> tuple[str, Environment]:
@@ -52,13 +60,29 @@ class TrafficTarget:
 
     @property
     def exposed(self) -> bool:
-        """Whether any request may reach the candidate."""
-        return self.candidate_version is not None and (self.candidate_pct > 0 or self.header_only)
+        """Whether any request, or a copy of one, may reach the candidate."""
+        chosen = self.candidate_pct > 0 or self.header_only or bool(self.segments) or self.mirror is not None
+        return self.candidate_version is not None and chosen
+
+    @property
+    def held(self) -> bool:
+        """Whether a lease keeps something from users' usual: a candidate that they may reach, or a flag that a release ramps."""
+        return self.lease is not None and (self.exposed or self.candidate_version is None)
 
     @property
     def confirmed(self) -> bool:
         """Whether the router serves exactly this."""
         return self.applied_generation >= self.generation
+
+
+@dataclass(frozen=True, slots=True)
+class AgentTerm:
+    """Which agent writes a router. ``term`` rises with every change of ``holder`` (empty: nobody), ``beat`` while the holder lives."""
+
+    router: str
+    holder: str
+    term: int
+    beat: int
 
 
 class InstanceState(StrEnum):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,6 +12,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from productops.domain.release import Environment
+from productops.domain.strategies.step import Mirror, Segment, mirror_from, segments_from
 from productops.domain.traffic import Lease, TrafficTarget
 from productops.errors import ConflictError, LeaseLostError
 from productops.store.tables import TrafficRow
@@ -32,6 +35,8 @@ def _target(row: TrafficRow) -> TrafficTarget:
         fence=row.fence,
         lease=lease,
         applied_at=row.applied_at,
+        segments=segments_from(row.segments),
+        mirror=mirror_from(row.mirror),
     )
 
 
@@ -39,6 +44,8 @@ _NO_CANDIDATE: dict[str, Any] = {
     "candidate_version": None,
     "candidate_pct": 0,
     "header_only": False,
+    "segments": None,
+    "mirror": None,
     "release_id": None,
     "lease_holder": None,
     "lease_ttl_s": None,
@@ -96,13 +103,17 @@ class Traffic:
         return fence
 
     def shift(
-        self, service: str, environment: Environment, *, fence: int, candidate_version: str, candidate_pct: int,
-        header_only: bool, holder: str, ttl_s: float, now: datetime,
+        self, service: str, environment: Environment, *, fence: int, candidate_version: str | None, candidate_pct: int,
+        header_only: bool, holder: str, ttl_s: float, now: datetime, segments: Sequence[Segment] = (), mirror: Mirror | None = None,
     ) -> int:  # fmt: skip
-        """Put traffic on the candidate under a lease; returns the new generation. Raises: LeaseLostError."""
+        """Put traffic on the candidate under a lease; returns the new generation. Raises: LeaseLostError.
+
+        Without a ``candidate_version`` the lease is on a flag that the release ramps; the router is told nothing new.
+        """
         changed = self._change(
             service, environment, TrafficRow.fence == fence, TrafficRow.release_id.is_not(None),
             candidate_version=candidate_version, candidate_pct=candidate_pct, header_only=header_only,
+            segments=[asdict(s) for s in segments] or None, mirror=asdict(mirror) if mirror is not None else None,
             generation=TrafficRow.generation + 1, lease_holder=holder, lease_ttl_s=ttl_s,
             lease_deadline=now + timedelta(seconds=ttl_s), lease_beat=TrafficRow.lease_beat + 1,
         )  # fmt: skip

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from productops.adapters.envoy import config
+from productops.adapters.envoy import config, rules
 from productops.domain.analysis import LatencyHistogram
+from productops.domain.release import Environment
 from productops.domain.routing import ArmCounters, RouterReading, VersionKey
 from productops.errors import RouterError
 
@@ -25,7 +26,9 @@ _SOURCES = f"^({re.escape(_ROUTES)}|{re.escape(_CLUSTERS)})"
 _VERSIONS = f"/stats?format=json&type=TextReadouts&filter={quote(_SOURCES + '.version_text$')}"
 _REFUSALS = f"/stats?format=json&type=Counters&filter={quote(_SOURCES + '.update_(rejected|failure)$')}"
 _WARMING = f"/stats?format=json&type=Gauges&filter={quote('^cluster_manager.warming_clusters$')}"
-_ARMS = r"^(server\.uptime|listener_manager\.lds\.update_time|cluster\.po\|[^.]*\.upstream_rq_(completed|5xx|time))$"
+_OURS = r"cluster\.po\|[^.]*\.upstream_rq_(completed|5xx|time|pending_overflow)"
+_TWINS = rf"vhost\.[^.]*\.route\.{rules.MIRRORED}\.upstream_rq_(completed|5xx|time)"
+_ARMS = rf"^(server\.uptime|listener_manager\.lds\.update_time|{_OURS}|{_TWINS})$"
 _READING = f"/stats?format=json&usedonly&histogram_buckets=detailed&filter={quote(_ARMS)}"
 _FLUSH = "/stats?format=json&type=TextReadouts&filter=%5E%24"
 _MERGE_S = 0.0003
@@ -74,6 +77,13 @@ class AdminClient:
             return self._get("/ready")[0] == 200
         except SilentError:
             return False
+
+    def epoch(self) -> int:
+        """How many routers this one has followed on its port; asked on a connection of its own. -1 while it does not serve."""
+        self.close()
+        answer = self._json("/server_info")
+        options = answer.get("command_line_options", {})
+        return int(options.get("restart_epoch", 0)) if answer.get("state") == "LIVE" else -1
 
     def versions(self) -> Versions:
         """What Envoy serves now."""
@@ -171,28 +181,32 @@ def _host(cluster: str, stat: str, entry: Mapping[str, Any]) -> Host:
 def _reading(stats: Iterable[Mapping[str, Any]]) -> RouterReading:
     """Requests are those that got an answer, from an instance or (503, 504) from Envoy itself, each once however often it was retried."""
     values: dict[str, int] = {}
-    latencies: dict[VersionKey, LatencyHistogram] = {}
+    latencies: dict[str, LatencyHistogram] = {}
     for entry in stats:
         if "histograms" in entry:
-            latencies = _latencies(entry["histograms"].get("details", ()))
+            latencies = {str(each["name"]): _histogram(each.get("totals", ())) for each in entry["histograms"].get("details", ())}
         else:
             values[str(entry["name"])] = int(entry["value"])
     arms: dict[VersionKey, ArmCounters] = {}
-    for name, requests in values.items():
-        key = _arm(name, "upstream_rq_completed")
-        if key is not None:
-            failures = values.get(name.replace(".upstream_rq_completed", ".upstream_rq_5xx"), 0)
-            arms[key] = ArmCounters(requests, failures, latencies.get(key, LatencyHistogram()))
-    return RouterReading(uptime_s=float(values.get("server.uptime", 0)), arms=arms, life=values.get(_BORN, 0))
+    mirrored: dict[tuple[str, Environment], ArmCounters] = {}
+    for name in values:
+        prefix, _, metric = name.rpartition(".")
+        if metric != "upstream_rq_completed":
+            continue
+        counters = _counters(prefix, values, latencies)
+        if (key := _arm(prefix)) is not None:
+            arms[key] = counters
+        elif (place := _mirrored(prefix)) is not None:
+            mirrored[place] = counters
+    return RouterReading(uptime_s=float(values.get("server.uptime", 0)), arms=arms, life=values.get(_BORN, 0), mirrored=mirrored)
 
 
-def _latencies(details: Iterable[Mapping[str, Any]]) -> dict[VersionKey, LatencyHistogram]:
-    found: dict[VersionKey, LatencyHistogram] = {}
-    for entry in details:
-        key = _arm(str(entry["name"]), "upstream_rq_time")
-        if key is not None:
-            found[key] = _histogram(entry.get("totals", ()))
-    return found
+def _counters(prefix: str, values: Mapping[str, int], latencies: Mapping[str, LatencyHistogram]) -> ArmCounters:
+    """What was left out because too many copies were in flight says nothing about the version: it is no request and no failure."""
+    left_out = values.get(f"{prefix}.upstream_rq_pending_overflow", 0)
+    requests, failures = values[f"{prefix}.upstream_rq_completed"], values.get(f"{prefix}.upstream_rq_5xx", 0)
+    latency = latencies.get(f"{prefix}.upstream_rq_time", LatencyHistogram())
+    return ArmCounters(max(0, requests - left_out), max(0, failures - left_out), latency)
 
 
 def _histogram(buckets: Iterable[Mapping[str, float]]) -> LatencyHistogram:
@@ -201,6 +215,12 @@ def _histogram(buckets: Iterable[Mapping[str, float]]) -> LatencyHistogram:
     return LatencyHistogram(tuple(counts), tuple(counts.values()))
 
 
-def _arm(name: str, metric: str) -> VersionKey | None:
-    parts = name.split(".")
-    return config.version_key(parts[1]) if len(parts) == 3 and parts[2] == metric else None
+def _arm(prefix: str) -> VersionKey | None:
+    parts = prefix.split(".")
+    return config.version_key(parts[1]) if len(parts) == 2 and parts[0] == "cluster" else None
+
+
+def _mirrored(prefix: str) -> tuple[str, Environment] | None:
+    parts = prefix.split(".")
+    service, _, environment = parts[1].partition("|") if len(parts) == 4 and parts[0] == "vhost" else ("", "", "")
+    return (service, Environment(environment)) if environment in set(Environment) else None

@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from productops.adapters.envoy import rules
 from productops.domain.catalog import stat_name
 from productops.domain.release import Environment
 from productops.domain.routing import Endpoint, ServiceRoute, VersionKey
-from productops.domain.traffic import TEST_HEADER
 
-VERSION_HEADER = "x-productops-version"
-STICKY_COOKIE = "po-uid"
-STICKY_S = 86_400
+VERSION_HEADER = rules.VERSION_HEADER
+STICKY_COOKIE = rules.STICKY_COOKIE
 ROUTE_CONFIG = "productops"
 LISTENER_STATS = "router"
 ADMIN_HOST = "127.0.0.1"
@@ -34,13 +33,11 @@ _TYPE = "type.googleapis.com/"
 _MANAGER = f"{_TYPE}envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 _ROUTER = f"{_TYPE}envoy.extensions.filters.http.router.v3.Router"
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-_PREVIOUS_HOSTS = "envoy.retry_host_predicates.previous_hosts"
-_PREVIOUS_HOSTS_TYPE = f"{_TYPE}envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
 _ENORMOUS = 1_000_000
 
 
 def virtual_host(route: ServiceRoute, domains: Sequence[str], clusters: Mapping[str, str]) -> Document:
-    """The hosts of one service and where their requests go; ``clusters`` names the cluster of each version.
+    """The hosts of one service and where their requests go; ``clusters`` names the cluster of each version (and ``rules.SHADOW`` …).
 
     ``generation`` is in the document so that it is part of the version Envoy confirms.
     """
@@ -48,8 +45,8 @@ def virtual_host(route: ServiceRoute, domains: Sequence[str], clusters: Mapping[
         "name": host_name(route.service, route.environment),
         "domains": list(domains),
         "metadata": {"filter_metadata": {"productops": {"generation": route.generation}}},
-        "retry_policy": _retries(),
-        "routes": _rules(route, clusters),
+        "retry_policy": rules.retries(),
+        "routes": rules.rules(route, clusters),
     }
 
 
@@ -58,99 +55,11 @@ def host_name(service: str, environment: Environment) -> str:
     return f"{service}|{environment}"
 
 
-def _rules(route: ServiceRoute, clusters: Mapping[str, str]) -> list[Document]:
-    baseline, candidate = route.baseline_version, route.candidate_version
-    if candidate is None or not (route.candidate_pct > 0 or route.header_only):
-        return [_plain(route, clusters, baseline)]
-    rules = [_plain(route, clusters, candidate, header="always"), _plain(route, clusters, baseline, header="never")]
-    if route.candidate_pct <= 0:
-        return [*rules, _plain(route, clusters, baseline)]
-    if baseline is None:
-        share = {"default_value": {"numerator": min(route.candidate_pct, 100), "denominator": "HUNDRED"}}
-        return [*rules, _plain(route, clusters, candidate, match={"runtime_fraction": share}), _plain(route, clusters, None)]
-    if not route.sticky:
-        return [*rules, _weighted(route, clusters, None)]
-    return [*rules, *_sticky(route, clusters)]
-
-
-def _sticky(route: ServiceRoute, clusters: Mapping[str, str]) -> list[Document]:
-    """Envoy issues no cookie for weighted clusters: the first answer carries the request id as cookie, later requests are split by it.
-
-    Both rules hash the same text, so a user's first request already goes where the user will stay. Baseline before candidate: a rising
-    candidate weight takes more from the top of the hash range and loses nobody it had.
-    """
-    returning = _weighted(route, clusters, {"cookie": {"name": STICKY_COOKIE}})
-    returning["match"]["cookies"] = [{"name": STICKY_COOKIE, "string_match": {"safe_regex": {"regex": ".+"}}}]
-    first = _weighted(route, clusters, {"header": {"header_name": "x-request-id"}})
-    value = f"{STICKY_COOKIE}=%REQ(x-request-id)%; Path=/; Max-Age={STICKY_S}; HttpOnly; SameSite=Lax"
-    first["response_headers_to_add"] = [{"header": {"key": "set-cookie", "value": value}, "append_action": "APPEND_IF_EXISTS_OR_ADD"}]
-    return [returning, first]
-
-
-def _plain(
-    route: ServiceRoute,
-    clusters: Mapping[str, str],
-    version: str | None,
-    *,
-    header: str = "",
-    match: Mapping[str, Any] | None = None,
-) -> Document:
-    """All matching requests to one version, or 503 when there is none."""
-    rule: Document = {"match": {"prefix": "/", **(match or {})}}
-    if header:
-        rule["match"]["headers"] = [{"name": TEST_HEADER, "string_match": {"exact": header}}]
-    if version is None:
-        return {**rule, **_nothing_to_serve(route)}
-    action = {"cluster": clusters[version], "timeout": _seconds(route.timeout_s)}
-    return {**rule, "route": action, "response_headers_to_add": [_set_header(VERSION_HEADER, version)]}
-
-
-def _weighted(route: ServiceRoute, clusters: Mapping[str, str], hash_policy: Document | None) -> Document:
-    candidate_pct = min(route.candidate_pct, 100)
-    shares = ((route.baseline_version, 100 - candidate_pct), (route.candidate_version, candidate_pct))
-    arms = [
-        {"name": clusters[version], "weight": weight, "response_headers_to_add": [_set_header(VERSION_HEADER, version)]}
-        for version, weight in shares
-        if version is not None
-    ]
-    action: Document = {"weighted_clusters": {"clusters": arms}, "timeout": _seconds(route.timeout_s)}
-    if hash_policy is not None:
-        action["weighted_clusters"]["use_hash_policy"] = True
-        action["hash_policy"] = [hash_policy]
-    return {"match": {"prefix": "/"}, "route": action}
-
-
-def _retries() -> Document:
-    """Only what certainly never reached an instance is tried again, elsewhere: no request is run twice."""
-    return {
-        "retry_on": "connect-failure,refused-stream",
-        "num_retries": 2,
-        "retry_host_predicate": [{"name": _PREVIOUS_HOSTS, "typed_config": {"@type": _PREVIOUS_HOSTS_TYPE}}],
-        "host_selection_retry_max_attempts": 3,
-        "retry_back_off": {"base_interval": "0.005s", "max_interval": "0.05s"},
-    }
-
-
-def _nothing_to_serve(route: ServiceRoute) -> Document:
-    problem = {
-        "title": "No version to serve",
-        "status": 503,
-        "detail": f"{route.service} has no version in {route.environment}; release one.",
-        "service": route.service,
-        "environment": str(route.environment),
-    }
-    return {
-        "direct_response": {"status": 503, "body": {"inline_string": json.dumps(problem)}},
-        "response_headers_to_add": [_set_header("content-type", "application/problem+json")],
-    }
-
-
-def _set_header(name: str, value: str) -> Document:
-    return {"header": {"key": name, "value": value.replace("%", "%%")}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
-
-
-def cluster(key: VersionKey, endpoints: Iterable[Endpoint], *, health_path: str) -> tuple[str, Document]:
+def cluster(key: VersionKey, endpoints: Iterable[Endpoint], *, health_path: str, in_flight_max: int | None = None) -> tuple[str, Document]:
     """One version's cluster and its name: the endpoints that take requests, active health checks, no limits of its own.
+
+    With ``in_flight_max`` it is the cluster of a shadow: copies beyond that many in flight are left out, so that a slow shadow piles
+    nothing up in the router.
 
     At most half of a fleet is ejected for failing and a lone instance never, so a version that only fails keeps failing visibly. With
     no healthy instance at all, requests are still tried: a false alarm of the health check must not become an outage.
@@ -158,7 +67,7 @@ def cluster(key: VersionKey, endpoints: Iterable[Endpoint], *, health_path: str)
     stat = stat_name(*key)
     serving = sorted({(e.host, e.port) for e in endpoints if not e.draining and e.host and 0 < e.port < 65536})
     addresses = [{"endpoint": {"address": {"socket_address": {"address": host, "port_value": port}}}} for host, port in serving]
-    limits = {"max_connections": _ENORMOUS, "max_pending_requests": _ENORMOUS, "max_requests": _ENORMOUS, "max_retries": 1000}
+    limits = limits_of(in_flight_max)
     document: Document = {
         "alt_stat_name": stat,
         "type": "STATIC",
@@ -178,6 +87,28 @@ def cluster(key: VersionKey, endpoints: Iterable[Endpoint], *, health_path: str)
         },
     }
     name = f"{stat}|{_digest(encode(document))[:10]}"
+    return name, {"name": name, **document}
+
+
+def limits_of(in_flight_max: int | None) -> Document:
+    """A cluster's circuit breaker: as good as none for users, a strict one for copies."""
+    if in_flight_max is None:
+        return {"max_connections": _ENORMOUS, "max_pending_requests": _ENORMOUS, "max_requests": _ENORMOUS, "max_retries": 1000}
+    return {"max_connections": in_flight_max, "max_pending_requests": in_flight_max, "max_requests": in_flight_max, "max_retries": 0}
+
+
+def compare_cluster(port: int) -> tuple[str, Document]:
+    """The comparator's cluster on loopback and its name. It answers slowly when it has enough: what waits then is left out."""
+    limits = {"max_connections": 4, "max_pending_requests": 1, "max_requests": 4, "max_retries": 0}
+    address = {"endpoint": {"address": {"socket_address": {"address": ADMIN_HOST, "port_value": port}}}}
+    document: Document = {
+        "alt_stat_name": "comparator",
+        "type": "STATIC",
+        "connect_timeout": "0.25s",
+        "load_assignment": {"cluster_name": "comparator", "endpoints": [{"lb_endpoints": [address]}]},
+        "circuit_breakers": {"thresholds": [{"priority": "DEFAULT", **limits}]},
+    }
+    name = f"comparator|{_digest(encode(document))[:10]}"
     return name, {"name": name, **document}
 
 
@@ -238,9 +169,9 @@ def typed_cluster(document: Document) -> str:
     return encode({"@type": f"{_TYPE}envoy.config.cluster.v3.Cluster", **document})
 
 
-def listener_text(folder: Path, *, host: str, port: int) -> str:
+def listener_text(folder: Path, *, host: str, port: int, access_log: Document | None = None) -> str:
     """``lds.json``: one plain HTTP listener whose routes come from ``rds.json``."""
-    manager = {
+    manager: Document = {
         "@type": _MANAGER,
         "stat_prefix": LISTENER_STATS,
         "use_remote_address": True,
@@ -251,6 +182,8 @@ def listener_text(folder: Path, *, host: str, port: int) -> str:
         "local_reply_config": {"mappers": [_unknown_host()]},
         "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {"@type": _ROUTER}}],
     }
+    if access_log is not None:
+        manager["access_log"] = [access_log]
     listener = {
         "@type": f"{_TYPE}envoy.config.listener.v3.Listener",
         "name": "users",
@@ -291,11 +224,6 @@ def bootstrap_text(folder: Path, *, admin_port: int) -> str:
 def _watched(path: Path) -> Document:
     """A source that Envoy reads again when another file is renamed to it."""
     return {"path_config_source": {"path": str(path)}, "resource_api_version": "V3"}
-
-
-def _seconds(value: float) -> str:
-    """A protobuf duration of at least 1 ms: zero would mean no limit."""
-    return f"{max(value, 0.001):.3f}s"
 
 
 def _response(resources: str) -> tuple[str, str]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import json
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,9 @@ from productops.errors import RouterError
 
 BALLAST = "ballast"
 BALLAST_BYTES = 1_000_000
+TERM = "term"
+LOCK = "write.lock"
+_LOCK_PATIENCE_S = 2.0
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _Signature = tuple[int, int, int]
 
@@ -28,11 +33,41 @@ class Written:
 
 
 class Files:
-    """``rds.json`` and ``cds.json`` in parts. Another process may have written them: they are read again when they changed."""
+    """``rds.json`` and ``cds.json`` in parts. Another process may have written them: they are read again when they changed.
+
+    After ``claim`` every write first makes sure that nobody with a later term has claimed the folder.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._known: dict[str, tuple[_Signature, Written]] = {}
+        self._term: int | None = None
+
+    def claim(self, term: int) -> None:
+        """Write as the agent of ``term`` from now on. Raises: RouterError when a later one has the folder."""
+        self._term = term
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self._in_term():
+            fresh = self.folder / f".{TERM}.new"
+            fresh.write_text(str(term), encoding="ascii")
+            fresh.replace(self.folder / TERM)
+
+    def latest_term(self) -> int:
+        """The last term that claimed the folder; 0 when none has."""
+        return _read_term(self.folder / TERM)
+
+    @contextlib.contextmanager
+    def _in_term(self) -> Iterator[None]:
+        """Nobody else writes meanwhile, and nobody later has claimed. Raises: RouterError otherwise."""
+        if self._term is None:
+            yield
+            return
+        with (self.folder / LOCK).open("a") as lock:
+            _lock(lock.fileno(), self.folder)
+            latest = _read_term(self.folder / TERM)
+            if latest > self._term:
+                raise RouterError(f"the router in {self.folder} belongs to the agent of term {latest}; this one had term {self._term}")
+            yield
 
     def hosts(self) -> Written:
         """Virtual hosts by name, as written. A missing or damaged file is an empty one."""
@@ -57,7 +92,8 @@ class Files:
             if path.is_file() and path.read_bytes() == text.encode():
                 return
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._swap_in_any_case(path, text)
+            with self._in_term():
+                self._swap_in_any_case(path, text)
         except OSError as error:
             raise RouterError(f"cannot write the router's file {path}: {error}") from error
 
@@ -97,6 +133,26 @@ class Files:
             return Written()
         self._known[name] = (signature, written)
         return written
+
+
+def _lock(descriptor: int, folder: Path) -> None:
+    deadline = time.monotonic() + _LOCK_PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # released when the file is closed
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise RouterError(f"another process has been writing in {folder} for {_LOCK_PATIENCE_S:g} s; is an agent frozen?") from None
+            time.sleep(0.002)
+        else:
+            return
+
+
+def _read_term(path: Path) -> int:
+    try:
+        return int(path.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return 0
 
 
 def _swap(path: Path, text: str) -> None:

@@ -7,8 +7,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from productops.adapters.envoy import config
-from productops.domain.routing import ServiceRoute
+from productops.adapters.envoy import config, rules
+from productops.domain.routing import MirrorRule, ServiceRoute
 
 _log = logging.getLogger(__name__)
 _HOST = re.compile(r"(\*|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*)")
@@ -67,8 +67,22 @@ def _plan_service(route: ServiceRoute, domains: tuple[str, ...]) -> ServicePlan:
         key = (route.service, route.environment, version)
         name, document = config.cluster(key, route.fleets.get(version, ()), health_path=route.health_path)
         names[version], clusters[name] = name, config.typed_cluster(document)
+    if route.mirror is not None and route.candidate_version is not None:
+        _add_shadow(route, route.candidate_version, route.mirror, names, clusters)
     host = config.encode(config.virtual_host(route, domains, names)) if domains else ""
-    return ServicePlan(route, domains, host, clusters, frozenset(names[version] for version in arms))
+    used = (arms | {rules.SHADOW, rules.COMPARE}) & names.keys()
+    return ServicePlan(route, domains, host, clusters, frozenset(names[arm] for arm in used))
+
+
+def _add_shadow(route: ServiceRoute, version: str, mirror: MirrorRule, names: dict[str, str], clusters: dict[str, str]) -> None:
+    """The cluster that copies go to counts as the candidate's, with limits; the comparator's belongs to nobody's counters."""
+    key = (route.service, route.environment, version)
+    fleet, limit = route.fleets.get(version, ()), mirror.in_flight_max
+    made = [(rules.SHADOW, config.cluster(key, fleet, health_path=route.health_path, in_flight_max=limit))]
+    if mirror.compare_pct > 0 and mirror.compare_port > 0:
+        made.append((rules.COMPARE, config.compare_cluster(mirror.compare_port)))
+    for arm, (name, document) in made:
+        names[arm], clusters[name] = name, config.typed_cluster(document)
 
 
 def _free_domains(route: ServiceRoute, taken: dict[str, str], *, quiet: bool) -> tuple[str, ...]:

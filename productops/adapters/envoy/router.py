@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
-from productops.adapters.envoy import config
+from productops.adapters.envoy import config, exposure_log
 from productops.adapters.envoy.admin import AdminClient, Host, SilentError
 from productops.adapters.envoy.files import Files
 from productops.adapters.envoy.plan import Plan, Planner
+from productops.adapters.envoy.succession import Succession
 from productops.domain.routing import RouterReading, ServiceRoute, VersionKey
 from productops.errors import DependencyError, RouterError
 
@@ -66,12 +67,14 @@ class EnvoyRouter:
         self._active: frozenset[str] = frozenset()
         self._superseded: frozenset[str] = frozenset()
         self._refusals: int | None = None
+        self._planned: Plan | None = None
 
     def write_bootstrap(self) -> Path:
         """Write what Envoy starts with and return its path; routes and clusters that lie there already are kept. Raises: RouterError."""
         with self._lock:
             self._files.put("bootstrap.json", config.bootstrap_text(self._folder, admin_port=self._admin_port))
-            self._files.put("lds.json", config.listener_text(self._folder, host=self._host, port=self._port))
+            log = exposure_log.access_log(self._folder / exposure_log.FILE)
+            self._files.put("lds.json", config.listener_text(self._folder, host=self._host, port=self._port, access_log=log))
             if not self._files.clusters().version:
                 self._files.put_clusters({})
             if not self._files.hosts().version:
@@ -80,14 +83,46 @@ class EnvoyRouter:
 
     def command(self) -> list[str]:
         """Program and arguments that start Envoy in the foreground, logging to standard error. Raises: DependencyError."""
+        return [*self._program(), "--disable-hot-restart"]
+
+    def replaceable_command(self) -> list[str]:
+        """Like ``command``, for an Envoy that ``successor_command`` can follow. Raises: DependencyError, RouterError."""
+        return [*self._program(), *Succession(self._folder).first()]
+
+    def successor_command(self) -> list[str]:
+        """Start another Envoy beside the one that runs: it takes over the port, the other ends when its requests are answered.
+
+        Raises: DependencyError, RouterError when the one that runs was not started by ``replaceable_command``.
+        """
+        return [*self._program(), *Succession(self._folder).next()]
+
+    def successor_serves(self) -> bool:
+        """Whether the router that was started last is the one that takes requests. Never raises."""
+        try:
+            return self._admin.epoch() == Succession(self._folder).epoch()
+        except RouterError:
+            return False
+
+    def _program(self) -> list[str]:
         binary = find_envoy() if self._binary is None else self._binary
         if not binary.is_file():
             raise DependencyError(f"Envoy is not at {binary}: give the path of an Envoy 1.40 or newer")
         arguments = ["-c", str(self._folder / "bootstrap.json"), "--concurrency", str(self._concurrency)]
-        return [str(binary), *arguments, "--disable-hot-restart", "--log-level", self._log_level]
+        flush = ["--file-flush-interval-msec", str(exposure_log.FLUSH_MS)]
+        return [str(binary), *arguments, *flush, "--log-level", self._log_level]
+
+    def claim(self, term: int) -> None:
+        """Write as the agent of ``term``: once a later agent has claimed, ``apply`` changes nothing and raises. Raises: RouterError."""
+        with self._lock:
+            self._files.claim(term)
+
+    def latest_term(self) -> int:
+        """The last term that claimed this router; 0 when none has."""
+        return self._files.latest_term()
 
     def ready(self) -> bool:
         """Whether Envoy takes requests with the configuration it found. Never raises."""
+        self._admin.close()  # a kept connection may lead to a router that has handed over and only ends its requests
         return self._admin.ready()
 
     def close(self) -> None:
@@ -102,6 +137,8 @@ class EnvoyRouter:
         """
         with self._lock:
             plan = self._planner.plan(routes)
+            if plan != self._planned:
+                self._admin.close()  # a kept connection may lead to a router that has handed over to another and only ends its requests
             try:
                 late = self._switch(plan)
             except SilentError:
@@ -109,6 +146,7 @@ class EnvoyRouter:
                 self._files.put_clusters(plan.clusters)
                 self._files.put_hosts(plan.virtual_hosts)
                 raise
+            self._planned = plan
         if late:
             names = ", ".join(sorted(_readable(name) for name in late))
             raise RouterError(f"the router did not take the instances of {names} (its log says why); what uses them keeps what it had")

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,10 @@ from productops.cli.stack.state import ProcessRecord, ProcessState, log_path
 
 @dataclass
 class Child:
-    """``started``: creation as HomeProcesses counts it. ``born`` and ``due``: monotonic seconds; ``due`` set means a start is to come."""
+    """``started``: creation as HomeProcesses counts it. ``born`` and ``due``: monotonic seconds; ``due`` set means a start is to come.
+
+    ``leaving`` is the process that a successor takes over from; it ends by itself. ``falls``: deaths of its successors so far.
+    """
 
     spec: ProcessSpec
     home: Path
@@ -30,6 +34,8 @@ class Child:
     deaths_in_row: int = 0
     restarts: int = 0
     last_exit: str = ""
+    leaving: int = 0
+    falls: int = 0
 
     @property
     def log(self) -> Path:
@@ -61,11 +67,33 @@ class Child:
         self.started = processes.started(process.pid)
         self.state = "starting"
 
+    def follow(self, processes: HomeProcesses) -> None:
+        """Start the successor of the process that runs. One that cannot start changes nothing but the log."""
+        if self.spec.successor is None or self.leaving or self.state != "running":
+            self._note("no successor is started: the process cannot be followed, does not run, or is being followed already")
+            return
+        output = -1
+        try:
+            output = open_output(self.log)
+            process = _spawn(self.spec, output, self.spec.successor)
+        except Exception as error:  # noqa: BLE001 - as in ``start``; users keep the one that runs
+            self._note(f"cannot start a successor: {error}")
+            return
+        finally:
+            if output >= 0:
+                os.close(output)
+        process.returncode = 0
+        self.leaving, self.pid, self.falls = self.pid, process.pid, 0
+        self.started, self.born = processes.started(process.pid), time.monotonic()
+        self.state = "starting"
+        self.restarts += 1
+
     def died(self, how: str) -> None:
         """Note the end of a life and when the next begins."""
         now = time.monotonic()
         self.deaths_in_row = 1 if now - self.born >= self.spec.backoff.stable_s else self.deaths_in_row + 1
         self.last_exit = how
+        self.falls += 1
         self.pid = 0
         self.due = now + self.spec.backoff.delay_s(self.deaths_in_row)
         self.state = "restarting"
@@ -109,12 +137,12 @@ class Child:
             os.close(descriptor)
 
 
-def _spawn(spec: ProcessSpec, output: int) -> subprocess.Popen[bytes]:
+def _spawn(spec: ProcessSpec, output: int, command: Callable[[], Sequence[str]] | None = None) -> subprocess.Popen[bytes]:
     """Raises: whatever the spec's command raises, OSError when the system refuses."""
     # The supervisor's own signal mask and ignored signals would be passed on.
     user, group = spec.identity or (None, None)
     return subprocess.Popen(
-        list(spec.command()),
+        list((command or spec.command)()),
         cwd=spec.folder,
         env=dict(spec.environment),
         stdin=subprocess.DEVNULL,

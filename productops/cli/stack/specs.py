@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from productops.cli.stack import prefect_database
 from productops.cli.stack.environment import PROGRAM_FOLDER, bare_environment, our_environment, prefect_server_environment
@@ -16,6 +17,9 @@ from productops.cli.stack.prefect_environment import prefect_home
 from productops.cli.stack.probes import Probe, file_probe, http_probe
 from productops.errors import DependencyError
 from productops.settings import Settings
+
+if TYPE_CHECKING:
+    from productops.adapters.connections import HAProxyConnection
 
 # `python -m` with a patient garbage collector: what Prefect imports stays for good, and looking through it again and again is a quarter
 # of the start (1.4 s of a core).
@@ -51,6 +55,7 @@ class Backoff:
 class ProcessSpec:
     """One process. ``command`` is asked at each start; ``environment`` is all it gets; ``grace_s`` is between asking and killing.
 
+    ``successor`` starts another one that takes over from the one that runs, where the program can do that.
     ``identity`` is (user id, group id) to run as, where that is not the caller's. ``early``: it does not use our database, and starts
     while that is being migrated.
     """
@@ -68,6 +73,7 @@ class ProcessSpec:
     stop_signal: signal.Signals = signal.SIGTERM
     identity: tuple[int, int] | None = None
     early: bool = False
+    successor: Callable[[], Sequence[str]] | None = None
 
 
 def stack_specs(settings: Settings) -> list[ProcessSpec]:
@@ -75,7 +81,7 @@ def stack_specs(settings: Settings) -> list[ProcessSpec]:
     ours = our_environment(settings)
     return [
         _prefect(settings),
-        _router(settings),
+        *_routers(settings),
         ProcessSpec(
             name="dispatcher",
             purpose="runs the flows",
@@ -135,13 +141,54 @@ def _prefect(settings: Settings) -> ProcessSpec:
     )
 
 
+def _routers(settings: Settings) -> list[ProcessSpec]:
+    """The router that runs beside the stack; none where it is somebody else's. Raises: SettingsError."""
+    chosen = settings.connections
+    if chosen is None or not str(chosen).strip(". "):  # nothing chosen: the embedded Envoy, without loading what knows the others
+        return [_router(settings)]
+    from productops.adapters.connections import EnvoyConnection, HAProxyConnection, load_connections
+
+    router = load_connections(settings).router
+    if isinstance(router, EnvoyConnection):
+        return [_router(settings)]
+    return [_haproxy(settings, router)] if isinstance(router, HAProxyConnection) else []
+
+
+def _haproxy(settings: Settings, chosen: HAProxyConnection) -> ProcessSpec:
+    def command() -> Sequence[str]:
+        from productops.adapters.haproxy import HAProxyRouter
+
+        folder = chosen.folder or settings.home / "haproxy"
+        router = HAProxyRouter(folder, port=settings.router_port, host=chosen.host, threads=chosen.threads, binary=chosen.binary)
+        router.write_configuration()
+        return router.command()
+
+    return ProcessSpec(
+        name="router",
+        purpose="users' requests enter here",
+        command=command,
+        environment=bare_environment(settings),
+        folder=settings.home,
+        probe=file_probe((chosen.folder or settings.home / "haproxy") / "worker.sock"),
+        address=f"http://127.0.0.1:{settings.router_port}",
+        backoff=Backoff(first_s=0.02, longest_s=2.0, stable_s=5.0, at_once=True),
+        early=True,
+        stop_stage=StopStage.SERVERS,
+    )
+
+
 def _router(settings: Settings) -> ProcessSpec:
     def command() -> Sequence[str]:
         from productops.adapters.envoy import EnvoyRouter  # here: status and down need no router
 
         router = EnvoyRouter(settings.home / "router", port=settings.router_port, admin_port=settings.router_admin_port)
         router.write_bootstrap()
-        return router.command()
+        return router.replaceable_command()
+
+    def successor() -> Sequence[str]:
+        from productops.adapters.envoy import EnvoyRouter
+
+        return EnvoyRouter(settings.home / "router", port=settings.router_port, admin_port=settings.router_admin_port).successor_command()
 
     return ProcessSpec(
         name="router",
@@ -155,4 +202,5 @@ def _router(settings: Settings) -> ProcessSpec:
         backoff=Backoff(first_s=0.02, longest_s=2.0, stable_s=5.0, at_once=True),
         early=True,
         stop_stage=StopStage.SERVERS,
+        successor=successor,
     )

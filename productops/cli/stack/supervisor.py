@@ -20,6 +20,11 @@ _STRAY_GRACE_S = 1.0
 _LOOK_S = 0.02
 
 
+def follow_request(home: Path, name: str) -> Path:
+    """The file that asks for a successor of a process."""
+    return home / "run" / f"{name}.follow"
+
+
 class Supervisor:
     """Runs in the main thread, asleep unless a signal, a due start or a probe's answer wakes it.
 
@@ -82,6 +87,16 @@ class Supervisor:
         self._reap()
         return self._processes.find_with_descendants()
 
+    def _follow(self) -> bool:
+        """Start the successors that somebody asked for by a file; that a signal came with it woke us."""
+        asked = [child for child in self.children.values() if follow_request(self._home, child.spec.name).exists()]
+        for child in asked:
+            follow_request(self._home, child.spec.name).unlink(missing_ok=True)
+            child.follow(self._processes)
+            if child.leaving:
+                self._prober.ask(child.pid, child.spec.probe)
+        return bool(asked)
+
     def _step(self, timeout_s: float | None) -> None:
         now = time.monotonic()
         moments = [child.due for child in self.children.values() if child.due is not None]
@@ -92,6 +107,7 @@ class Supervisor:
         changed = self._reap()
         changed = self._start_due() or changed
         changed = self._note_ready() or changed
+        changed = self._follow() or changed
         self._bound_logs()
         if changed:
             self._on_change()
@@ -115,8 +131,15 @@ class Supervisor:
             for child in self.children.values():
                 if child.pid == pid:
                     child.state = "running"
+                    self._end_left_over(child)
                     changed = True
         return changed
+
+    def _end_left_over(self, child: Child) -> None:
+        """A successor that died on the way is followed by a fresh start: nobody else tells the former process to end."""
+        if child.leaving and child.falls:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(child.leaving, child.spec.stop_signal)
 
     def _reap(self) -> bool:
         """Take every exit status there is: our processes' and those of orphans that came to us."""
@@ -131,6 +154,9 @@ class Supervisor:
                     if child.pid == pid:
                         self._note_end(child, status)
                         changed = True
+                    elif child.leaving == pid:
+                        child.leaving = 0
+                        changed = True
         return changed
 
     def _note_end(self, child: Child, status: int) -> None:
@@ -138,6 +164,8 @@ class Supervisor:
             child.ended()
         else:
             child.died(describe_exit(status))
+            if child.falls > 1:  # the fresh start fails as well: perhaps the former process is in its way
+                self._end_left_over(child)
             self._on_death(child)
 
     def _bound_logs(self) -> None:
