@@ -1,4 +1,4 @@
-"""``make bench``: ``python -m benchmarks [router] [judge] [release]`` measures, prints tables and writes ``bench-results/*.json``."""
+"""``make bench``: ``python -m benchmarks [router] [flags] [judge] [audit] [release]`` measures, prints, writes ``bench-results/``."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-from benchmarks import router
+from benchmarks import audit, flags, router
 from benchmarks.figures import RESULTS, Figure, console, show, write
+from benchmarks.fleet import suite as fleet
 from benchmarks.release import suite as release
 from benchmarks.release.stack import BenchError, default_home
 
@@ -80,6 +81,11 @@ def run_router(arguments: argparse.Namespace) -> list[Figure]:
     return figures
 
 
+def run_flags(arguments: argparse.Namespace) -> list[Figure]:
+    """Evaluations of flags under load, and pushes of changes. Raises: BenchError."""
+    return flags.run(quick=arguments.quick)
+
+
 def run_judge(arguments: argparse.Namespace) -> list[Figure]:
     """The judge's own comparison, in a process of its own. Raises: BenchError."""
     if importlib.util.find_spec(JUDGE) is None:
@@ -97,6 +103,11 @@ def run_judge(arguments: argparse.Namespace) -> list[Figure]:
     return []
 
 
+def run_audit(arguments: argparse.Namespace) -> list[Figure]:
+    """Proofs, pages and tamperings of the audit log."""
+    return audit.run(quick=arguments.quick)
+
+
 def run_release(arguments: argparse.Namespace) -> list[Figure]:
     """The whole stack under load. Raises: BenchError."""
     parts = [part for part in release.PARTS if arguments.only is None or part in arguments.only]
@@ -105,12 +116,19 @@ def run_release(arguments: argparse.Namespace) -> list[Figure]:
     return release.run(release.quick(**where, **runs) if arguments.quick else release.Plan(**where, **runs))
 
 
+def run_fleet(arguments: argparse.Namespace) -> list[Figure]:
+    """Many runs and many releases at once. Raises: BenchError."""
+    return fleet.run(fleet.plan(arguments.home.resolve(), quick=arguments.quick))
+
+
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     """SIGTERM ends the bench as Ctrl-C does: with its stack."""
     raise KeyboardInterrupt
 
 
-SUITES: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {"router": run_router, "judge": run_judge, "release": run_release}
+SUITES: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
+    "router": run_router, "flags": run_flags, "judge": run_judge, "audit": run_audit, "release": run_release, "fleet": run_fleet
+}  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -139,6 +139,56 @@ def requests(ports: Sequence[int], *, rate: int, count: int) -> list[list[float]
         return samples
 
 
+@dataclass(frozen=True)
+class UnderLoad:
+    """What users saw while weights changed: ``changes`` confirmed, each in ``samples_ms``; of ``requests`` so many ``failed``."""
+
+    samples_ms: Sequence[float]
+    requests: int
+    failed: int
+    seconds: float
+
+
+def under_load(router: EnvoyRouter, instance: int, listen: int, *, changes: int, total: int, users: int = 4) -> UnderLoad:
+    """Change weights all the while ``users`` processes ask without a pause, until both ``changes`` and ``total`` requests are reached."""
+    command = [sys.executable, "-m", "benchmarks.router", "--ask", str(listen), "--requests", str(-(-total // users))]
+    began = time.perf_counter()
+    askers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(users)]
+    samples: list[float] = []
+    while len(samples) < changes or any(asker.poll() is None for asker in askers):
+        wanted = routes(1, instance, 1 + len(samples) % 99, len(samples) + 10_000)
+        samples.append(_timed_ms(functools.partial(router.apply, wanted)))
+        time.sleep(0.02)
+    told = [json.loads(asker.communicate()[0]) for asker in askers]
+    requests_made = sum(each["requests"] for each in told)
+    return UnderLoad(samples, requests_made, sum(each["failed"] for each in told), time.perf_counter() - began)
+
+
+def ask_on(port: int, count: int) -> dict[str, int]:
+    """Be one user: 16 requests at a time on a kept connection each, ``count`` in all; a failure is anything but 200."""
+
+    async def user(share: int) -> int:
+        failed = 0
+        reader, writer = await asyncio.open_connection(LOOPBACK, port)
+        for _ in range(share):
+            try:
+                writer.write(b"GET / HTTP/1.1\r\nhost: bench0.localhost\r\n\r\n")
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+                await reader.readexactly(length)
+                failed += not head.startswith(b"HTTP/1.1 200")
+            except (OSError, asyncio.IncompleteReadError):
+                failed += 1
+                reader, writer = await asyncio.open_connection(LOOPBACK, port)
+        writer.close()
+        return failed
+
+    async def everybody() -> int:
+        return sum(await asyncio.gather(*(user(count // 16) for _ in range(16))))
+
+    return {"requests": count // 16 * 16, "failed": asyncio.run(everybody())}
+
+
 def bare_envoy(listen: int, to: int) -> str:
     """The smallest configuration with which Envoy passes HTTP on: what the router costs before we ask anything of it."""
     package = "type.googleapis.com/envoy.extensions.filters"
@@ -163,6 +213,28 @@ def _timed_ms(work: Callable[[], object]) -> float:
     started = time.perf_counter()
     work()
     return (time.perf_counter() - started) * 1000
+
+
+def measure_under_load(*, changes: int, total: int) -> bool:
+    """Weights that change under load; prints what users saw, and whether none of them lost a request."""
+    instance, listen, admin = _free_ports(3)
+    with tempfile.TemporaryDirectory(prefix="po-bench-") as folder, contextlib.ExitStack() as stack:
+        stack.enter_context(_running([sys.executable, "-m", "benchmarks.router", "--serve", str(instance)]))
+        router = EnvoyRouter(Path(folder), port=listen, admin_port=admin)
+        router.write_bootstrap()
+        stack.enter_context(_running(router.command()))
+        stack.callback(router.close)
+        _wait(router.ready)
+        _wait(lambda: _listens(instance))
+        router.apply(routes(1, instance, 1, 1))
+        seen = under_load(router, instance, listen, changes=changes, total=total)
+    row = Row("weight change confirmed under load", seen.samples_ms)
+    print(
+        f"{len(seen.samples_ms)} weight changes under {seen.requests / seen.seconds:,.0f} requests/s for {seen.seconds:.0f} s: "
+        f"{seen.failed} of {seen.requests:,} requests failed; confirmed in {row.percentile(0.5):.1f} ms at the median, "
+        f"{row.percentile(0.99):.1f} ms at p99, {row.percentile(1.0):.1f} ms at most"
+    )
+    return seen.failed == 0
 
 
 def measure(*, count: int, rate: int) -> list[Row]:
@@ -248,16 +320,24 @@ def _wait(question: Callable[[], bool]) -> None:
 
 
 def main() -> int:
-    """Measure and print. Returns 1 when a bar is missed and ``--strict`` was asked for."""
+    """Measure and print. Returns 1 when a bar is missed and ``--strict`` was asked for, or a request failed under load."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=300, help="weight changes per line; ten times as many requests")
     parser.add_argument("--rate", type=int, default=200, help="requests a second, each way")
     parser.add_argument("--strict", action="store_true", help="fail when a bar is missed")
+    parser.add_argument("--changes", type=int, default=500, help="with --requests: weight changes while they are made, at least")
+    parser.add_argument("--requests", type=int, default=0, help="so many requests while weights change; nothing else is measured")
+    parser.add_argument("--ask", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--serve", type=int, default=0, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.serve:
         asyncio.run(serve(arguments.serve))
         return 0
+    if arguments.ask:
+        print(json.dumps(ask_on(arguments.ask, arguments.requests)))
+        return 0
+    if arguments.requests:
+        return 0 if measure_under_load(changes=arguments.changes, total=arguments.requests) else 1
     met = report(measure(count=arguments.count, rate=arguments.rate))
     return 1 if arguments.strict and not met else 0
 

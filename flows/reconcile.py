@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from prefect import flow
 
+from tasks import claims
 from tasks import reconcile as steps
 
 
 @flow(name="reconcile", description="Starts what a crash left un-started and ends what nobody carries on.", persist_result=False)
 async def reconcile() -> None:
     """Look once; nothing here is needed for users to be safe, the agent does that."""
+    await claims.enter()
+    await steps.read_calendars()
     started = await steps.start_unstarted()
     ended = await steps.end_abandoned()
+    await steps.move_trains()
+    await steps.record_ended()
+    await steps.change_flags()
     await steps.clean_up(started, ended)

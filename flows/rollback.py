@@ -11,6 +11,7 @@ from pydantic import Field
 
 from productops.domain.release import Environment
 from productops.errors import ProductOpsError
+from tasks import claims
 from tasks import release_report as report
 from tasks import rollback as steps
 
@@ -28,6 +29,7 @@ async def rollback(
     release_id: Annotated[str | None, Field(title="Release id", description="Empty: the release in flight, else the newest one.")] = None,
 ) -> State[Any]:
     """Roll back ``release_id``, or what is newest of ``service``."""
+    await claims.enter()
     try:
         found = await steps.find_release(release_id, service, environment)
         begun = await steps.begin(found, reason)

@@ -4,20 +4,33 @@ ProductOpsError
 ├── InvalidInputError            422  the caller must change the request
 │   ├── CatalogError             422  a catalog file is wrong (file, line, reason)
 │   ├── SettingsError            422  a setting is missing or impossible
+│   ├── CalendarError            422  a calendar of freezes or windows cannot be read
+│   ├── UnsupportedError         422  the router or target cannot do what the rollout needs
+│   ├── PreconditionRequiredError 428 the call must say which revision it changes
+│   ├── DependencyCycleError     422  services that are released together depend on each other in a circle
 │   └── DowngradeError           422  the version is older than the live one
 ├── NotFoundError                404  unknown venture, service, version or release
 ├── UnauthorizedError            401  no valid bearer token
+├── SelfApprovalError            403  somebody else has to approve it
 ├── ConflictError                409  somebody else changed it first
 │   ├── ReleaseInFlightError     409  one rollout per service and environment
 │   ├── AlreadyLiveError         409  the version is what users have already
 │   ├── QuarantinedError         409  the version was rolled back here and is barred
+│   ├── ChangeFrozenError        409  a freeze, or outside the change windows
 │   ├── IllegalTransitionError   409  the state machine has no such edge
+│   ├── FlagKilledError          409  the flag is killed; revive it before it is ramped
+│   ├── RevisionMismatchError    412  it is not at the revision the caller has seen
 │   ├── LeaseLostError           409  another holder, or nobody, has the traffic now
+│   ├── AgentDeposedError        409  another agent writes the router now
 │   └── IdempotencyError         409  the key was used for a different request
 ├── CandidateUnhealthyError      424  the candidate never answered its health check
+├── AuditBrokenError             500  the audit log was changed behind our back
 ├── DependencyError              502  an outside system failed                (retryable)
 │   ├── RouterError              502  the router did not take a configuration (retryable)
 │   ├── OrchestratorError        502  Prefect did not take a run              (retryable)
+│   ├── MetricSourceError        502  a metric source did not answer, or nonsense (retryable)
+│   │   └── RateLimitedError     503  a metric source asks for patience       (retryable)
+│   ├── CalendarSourceError      502  a calendar cannot be had from its file or address (retryable)
 │   └── StoreUnavailableError    503  the database did not answer             (retryable)
 └── StackError                   500  the processes of `productops up`
     ├── AlreadyRunningError      409  a stack runs in this home already
@@ -75,11 +88,41 @@ class SettingsError(InvalidInputError):
     exit_code = 78
 
 
+class CalendarError(InvalidInputError):
+    """A calendar of freezes or windows cannot be read, or goes past the limits; its last good copy stays in force."""
+
+    slug = "calendar-invalid"
+    title = "Calendar cannot be read"
+    exit_code = 65
+
+
+class UnsupportedError(InvalidInputError):
+    """The router or target cannot do what the rollout needs; ``extra["missing"]`` names each thing."""
+
+    slug = "unsupported"
+    title = "Not supported here"
+
+
+class DependencyCycleError(InvalidInputError):
+    """Services that are released together depend on each other in a circle; `cycle` names it."""
+
+    slug = "dependency-cycle"
+    title = "Dependencies form a circle"
+
+
 class DowngradeError(InvalidInputError):
     """The requested version is older than the live one and the caller did not insist."""
 
     slug = "downgrade"
     title = "Older than the live version"
+
+
+class PreconditionRequiredError(InvalidInputError):
+    """The call must say in `If-Match` which revision it changes."""
+
+    status = 428
+    slug = "precondition-required"
+    title = "Say which revision you change"
 
 
 class NotFoundError(ProductOpsError):
@@ -97,6 +140,15 @@ class UnauthorizedError(ProductOpsError):
     status = 401
     slug = "unauthorized"
     title = "Not authorised"
+    exit_code = 77
+
+
+class SelfApprovalError(ProductOpsError):
+    """A change cannot be approved by the one who asked for it."""
+
+    status = 403
+    slug = "self-approval"
+    title = "Somebody else has to approve it"
     exit_code = 77
 
 
@@ -130,6 +182,13 @@ class QuarantinedError(ConflictError):
     title = "Version is quarantined"
 
 
+class ChangeFrozenError(ConflictError):
+    """No release may start now: there is a freeze, or no change window is open; `next_at` says when one may."""
+
+    slug = "change-frozen"
+    title = "Changes are frozen"
+
+
 class IllegalTransitionError(ConflictError):
     """The release cannot move from its phase to the asked one."""
 
@@ -137,11 +196,40 @@ class IllegalTransitionError(ConflictError):
     title = "Illegal move of a release"
 
 
+class FlagKilledError(ConflictError):
+    """The flag is killed in that environment; a ramp would reach nobody."""
+
+    slug = "flag-killed"
+    title = "The flag is killed"
+
+
+class RevisionMismatchError(ConflictError):
+    """Somebody changed it since the caller read it: read it again and decide anew."""
+
+    status = 412
+    slug = "revision-mismatch"
+    title = "Changed since it was read"
+
+
+class TakenOverError(ConflictError):
+    """Another flow run carries this release on; this one may do nothing more."""
+
+    slug = "taken-over"
+    title = "The release was taken over"
+
+
 class LeaseLostError(ConflictError):
     """The caller no longer holds the lease on the candidate's traffic; it may move nothing."""
 
     slug = "lease-lost"
     title = "Lease lost"
+
+
+class AgentDeposedError(ConflictError):
+    """Another agent writes the router now; this one may write nothing any more."""
+
+    slug = "agent-deposed"
+    title = "Another agent writes the router"
 
 
 class IdempotencyError(ConflictError):
@@ -158,6 +246,15 @@ class CandidateUnhealthyError(ProductOpsError):
     slug = "candidate-unhealthy"
     title = "Candidate never became healthy"
     exit_code = 3
+
+
+class AuditBrokenError(ProductOpsError):
+    """The audit log does not fit its hashes or its anchors: somebody changed it past this product; ``extra`` names the entry."""
+
+    status = 500
+    slug = "audit-broken"
+    title = "The audit log was tampered with"
+    exit_code = 76
 
 
 class DependencyError(ProductOpsError):
@@ -182,6 +279,28 @@ class OrchestratorError(DependencyError):
 
     slug = "orchestrator-failed"
     title = "The orchestrator failed"
+
+
+class MetricSourceError(DependencyError):
+    """A metric source did not answer, or its answer means nothing; what it was asked for stays unknown."""
+
+    slug = "metric-source-failed"
+    title = "A metric source failed"
+
+
+class RateLimitedError(MetricSourceError):
+    """A metric source asks for fewer questions; ``extra["retry_after_s"]`` is how long it wants peace."""
+
+    status = 503
+    slug = "metric-source-busy"
+    title = "A metric source asks for patience"
+
+
+class CalendarSourceError(DependencyError):
+    """A calendar cannot be had from its file or address; its last good copy stays in force."""
+
+    slug = "calendar-source-failed"
+    title = "A calendar cannot be had"
 
 
 class StoreUnavailableError(DependencyError):

@@ -6,7 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from productops.domain.analysis import ArmSecond
 from productops.domain.catalog import Service
+from productops.domain.governance_audit import Anchor
+from productops.domain.monitoring_sources import MetricQuery, Values, Window
 from productops.domain.release import Environment
 from productops.domain.routing import Endpoint, RouterReading, ServiceRoute, VersionKey
 
@@ -25,6 +28,22 @@ class Router(Protocol):
 
     def read(self) -> RouterReading:
         """Counters of all versions, now. Raises: RouterError."""
+
+
+class FencedRouter(Router, Protocol):
+    """A router that knows which agent may write it; every adapter is one."""
+
+    def claim(self, term: int) -> None:
+        """Write as the agent of ``term``: once a later agent has claimed, ``apply`` changes nothing and raises. Raises: RouterError."""
+
+    def latest_term(self) -> int:
+        """The last term that claimed this router; 0 when none has."""
+
+    def ready(self) -> bool:
+        """Whether it answers. Never raises."""
+
+    def close(self) -> None:
+        """Give its connections back."""
 
 
 class Process(Protocol):
@@ -85,14 +104,19 @@ class InstanceTarget(Protocol):
 class Orchestrator(Protocol):
     """What runs the flows."""
 
-    def start_release(self, release_id: str, parameters: Mapping[str, object]) -> str:
-        """Schedule the release flow at once and return the flow run's id; idempotent per release.
+    def start_release(self, release_id: str, parameters: Mapping[str, object], *, attempt: int = 0) -> str:
+        """Schedule the release flow at once and return the flow run's id; idempotent per release and attempt.
+
+        ``attempt`` counts the runs that died before this one.
 
         Raises: OrchestratorError.
         """
 
     def start_rollback(self, parameters: Mapping[str, object], *, key: str) -> str:
         """Schedule the rollback flow and return the flow run's id; idempotent per ``key``. Raises: OrchestratorError."""
+
+    def start_train(self, parameters: Mapping[str, object], *, key: str) -> str:
+        """Schedule the flow that follows a train and return its id; idempotent per ``key``. Raises: OrchestratorError."""
 
     def run_url(self, flow_run_id: str) -> str:
         """Where a person sees that run."""
@@ -103,3 +127,45 @@ class Doorbell(Protocol):
 
     def ring(self) -> None:
         """Never raises, never blocks."""
+
+
+class MetricSource(Protocol):
+    """A system that stores metrics; it is only read. What it does not know is left out of an answer, never taken for zero."""
+
+    @property
+    def name(self) -> str:
+        """What ``rollout.analysis.metrics[].source`` calls it."""
+
+    @property
+    def interval_s(self) -> int:
+        """Length of the intervals it is asked for, in whole seconds; asking more often brings nothing."""
+
+    @property
+    def lag_s(self) -> int:
+        """How long after its end an interval is complete there, in seconds."""
+
+    def metric(self, query: MetricQuery, key: VersionKey, window: Window) -> Values:
+        """A metric of one version. Raises: MetricSourceError, RateLimitedError, InvalidInputError for a query it refuses."""
+
+    def traffic(self, key: VersionKey, window: Window) -> Mapping[int, ArmSecond]:
+        """Requests, failures and latencies of one version by interval, named by its end.
+
+        Raises: as ``metric``; UnsupportedError when it was not told how to ask for traffic.
+        """
+
+
+class AnchorSigner(Protocol):
+    """The key of this installation."""
+
+    def sign(self, anchor: Anchor) -> Anchor:
+        """The anchor with the public key and a signature."""
+
+
+class AnchorBook(Protocol):
+    """A place outside the store that keeps anchors of the audit log."""
+
+    def append(self, anchor: Anchor) -> str:
+        """Keep it; returns where. Raises: DependencyError."""
+
+    def newest(self) -> Anchor | None:
+        """The anchor of the highest entry; None when there is none yet. Raises: InvalidInputError for a damaged book."""

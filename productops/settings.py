@@ -49,16 +49,35 @@ class Settings(BaseSettings):
         default=8700,
         ge=1024,
         le=65200,
-        description="First port: API +0, Prefect +1, router +2, router admin +3, agent doorbell (UDP) +4, instances from +10.",
+        description="First port: API +0, Prefect +1, router +2, its admin +3, agent doorbell (UDP) +4, comparator +5, instances from +10.",
     )
     instance_ports: int = Field(default=200, ge=4, le=5000, description="How many ports instances may use, from port_base + 10.")
     api_token: SecretStr | None = Field(
         default=None, description="Bearer token of the API; empty means the generated one in the home folder."
     )
+    flow_runs_max: int = Field(
+        default=100, ge=1, le=10_000, description="Most flow runs a dispatcher executes at once; more wait, a roll back never does."
+    )
     lease_ttl_s: float = Field(default=15.0, gt=0.5, le=600, description="How long traffic stays on a candidate nobody renews.")
     drain_timeout_s: float = Field(default=10.0, ge=0, le=600, description="Longest wait for requests in flight before a stop.")
     stop_grace_s: float = Field(default=5.0, ge=0, le=120, description="Seconds between SIGTERM and SIGKILL of an instance.")
     metrics_retention_s: int = Field(default=86_400, ge=600, description="How long per-second traffic rows are kept.")
+    connections: Path | None = Field(
+        default=None, description="YAML file that names another router, target and metric sources; empty: Envoy and processes here."
+    )
+    xds_token: SecretStr | None = Field(default=None, description="Bearer token of remote Envoys; empty: none is served.")
+    region: str = Field(default="", max_length=63, description="Region of the router here; steps for a region are meant for it.")
+    flag_evaluations_per_s_max: int = Field(
+        default=2000, ge=1, le=1_000_000, description="Most OFREP requests a second of one API process; more are answered with 429."
+    )
+    flag_streams_max: int = Field(default=1000, ge=1, le=100_000, description="Most open event streams of flags of one API process.")
+    calendar_allow_private: bool = Field(
+        default=False, description="Calendars may be fetched from loopback and private addresses, and from anywhere without TLS."
+    )
+    audit_anchors: Path | None = Field(
+        default=None, description="Folder for anchors of the audit log, best on another machine; empty: audit-anchors in the home."
+    )
+    audit_key: Path | None = Field(default=None, description="File of the key that signs anchors; empty: audit-key in the home.")
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
     log_json: bool = Field(default=True, description="JSON lines when true, coloured text when false.")
     user: str = Field(
@@ -90,6 +109,16 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{self.home / 'productops.db'}"
 
     @property
+    def anchor_folder(self) -> Path:
+        """Where anchors of the audit log go."""
+        return self.audit_anchors or self.home / "audit-anchors"
+
+    @property
+    def anchor_key(self) -> Path:
+        """Where the key lies that signs them."""
+        return self.audit_key or self.home / "audit-key"
+
+    @property
     def api_port(self) -> int:
         """TCP port of the REST interface."""
         return self.port_base
@@ -113,6 +142,11 @@ class Settings(BaseSettings):
     def doorbell_port(self) -> int:
         """UDP port on loopback; a datagram makes the agent look at the store at once."""
         return self.port_base + 4
+
+    @property
+    def comparator_port(self) -> int:
+        """TCP port on loopback where the agent takes copies of requests whose answers it compares."""
+        return self.port_base + 5
 
     @property
     def api_url(self) -> str:

@@ -6,8 +6,8 @@ import asyncio
 
 from prefect import task
 
-from blocks.installation import context
-from productops.usecases import release_reconcile
+from blocks.installation import context, settings
+from productops.usecases import release_backtest, release_reconcile, release_resume, release_train_advance
 from tasks.release import actor, retrying
 
 
@@ -17,10 +17,40 @@ async def start_unstarted() -> list[str]:
     return await asyncio.to_thread(release_reconcile.start_unstarted, context())
 
 
+@task(**retrying("calendars", "read calendars"))
+async def read_calendars() -> list[str]:
+    """Names of the calendars whose events changed."""
+    from productops.adapters.calendar_sources import CalendarSources  # its libraries take 0.2 s to load
+    from productops.usecases.release_windows_refresh import refresh_calendars
+
+    sources = CalendarSources(allow_private=settings().calendar_allow_private)
+    found = await asyncio.to_thread(refresh_calendars, context(), sources, actor=actor())
+    return [each.name for each in found if each.outcome == "changed"]
+
+
+@task(**retrying("trains", "move trains"))
+async def move_trains() -> list[str]:
+    """Ids of trains that have not ended; each was moved on as far as it could be."""
+    return await asyncio.to_thread(release_train_advance.advance_trains, context(), actor=actor())
+
+
 @task(**retrying("end abandoned", "end abandoned"))
 async def end_abandoned() -> list[str]:
     """Ids of releases that no process carries on and that were ended now."""
+    await asyncio.to_thread(release_resume.resume_orphans, context(), actor=actor())
     return await asyncio.to_thread(release_reconcile.end_abandoned, context(), actor=actor())
+
+
+@task(**retrying("record", "record what was judged"))
+async def record_ended() -> list[str]:
+    """Ids of releases whose seconds were kept now."""
+    return await asyncio.to_thread(release_backtest.record_ended, context())
+
+
+@task(**retrying("flags", "flags"))
+async def change_flags() -> list[str]:
+    """Ids of scheduled changes of flags that took effect now."""
+    return await asyncio.to_thread(release_reconcile.change_flags, context())
 
 
 @task(**retrying("clean up", "clean up"))

@@ -12,8 +12,8 @@ from prefect.artifacts import acreate_image_artifact, acreate_markdown_artifact,
 from blocks.installation import context
 from productops.domain.analysis import Verdict
 from productops.domain.release import Cause, Phase, Release
-from productops.usecases import release_report
-from productops.usecases.release_judge import StepOutcome
+from productops.domain.release_hold import StepOutcome
+from productops.usecases import release_backtest, release_report
 from tasks.artifacts import publish, settle
 from tasks.release import retrying
 
@@ -44,7 +44,8 @@ async def record(release: Release) -> Told:
         picture = await asyncio.to_thread(release_report.draw, context(), release.id)
         url = f"data:image/svg+xml;base64,{base64.b64encode(picture).decode()}"
         await publish(acreate_image_artifact(image_url=url, key=f"picture-{key}", description="share, errors, latency, evidence"))
+    await asyncio.to_thread(release_backtest.record_release, context(), release.id)
     await settle()
     phase = report.release.phase
-    names = {Phase.PROMOTED: "Promoted", Phase.ROLLED_BACK: "RolledBack", Phase.FAILED: "FailedBeforeTraffic"}
+    names = {Phase.PROMOTED: "Promoted", Phase.PASSED: "Passed", Phase.ROLLED_BACK: "RolledBack", Phase.FAILED: "FailedBeforeTraffic"}
     return Told(phase is Phase.PROMOTED, phase is Phase.ROLLED_BACK, names.get(phase, str(phase)), report.sentence)

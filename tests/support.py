@@ -123,7 +123,7 @@ class HandMadeAgent:
         with self.context.store.read() as unit:
             targets = unit.traffic.all()
         for target in targets:
-            if target.lease is None or not target.exposed:
+            if target.lease is None or not target.held:
                 continue
             beat, since = self._beats.get(target.service, (-1, 0.0))
             if beat != target.lease.beat:

@@ -7,9 +7,10 @@ import hmac
 from productops.adapters.token_file import read_or_create
 from productops.domain.evidence_link import PATH as EVIDENCE_PATH
 from productops.domain.evidence_link import evidence_key
+from productops.domain.release_windows_feed import PATH as CALENDAR_PATH
 from productops.settings import Settings
 
-# Pages of evidence check a key of their own.
+# Pages of evidence and calendar feeds check a key of their own.
 PUBLIC_PATHS = frozenset({"/healthz", "/readyz", "/openapi.json", "/docs", "/docs/errors"})
 
 
@@ -24,7 +25,7 @@ def chosen_token(settings: Settings) -> str:
 
 def is_public(path: str) -> bool:
     """Whether a path needs no bearer token."""
-    return path in PUBLIC_PATHS or path.startswith(f"{EVIDENCE_PATH}/")
+    return path in PUBLIC_PATHS or path.startswith((f"{EVIDENCE_PATH}/", f"{CALENDAR_PATH}/"))
 
 
 def is_evidence_key(key: str, token: str, release_id: str) -> bool:

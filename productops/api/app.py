@@ -9,11 +9,32 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from productops.adapters.envoy_remote import Discovery
 from productops.adapters.prefect_api import PrefectApi
-from productops.api import deployment_ops, docs_pages, evidence, health, problems, release, release_events, services
+from productops.api import (
+    deployment_ops,
+    docs_pages,
+    evidence,
+    governance_audit,
+    health,
+    incident,
+    ofrep,
+    ofrep_events,
+    problems,
+    release,
+    release_backtest,
+    release_events,
+    release_flags,
+    release_train,
+    release_windows,
+    services,
+)
 from productops.api.access import PUBLIC_PATHS, chosen_token
 from productops.api.middleware import Gate, RequestScope
+from productops.api.ofrep_access import StreamKey
+from productops.api.ofrep_door import flags_running, install_door
 from productops.api.streams import Streams
+from productops.api.xds import Xds, xds_token
 from productops.settings import Settings
 from productops.usecases.context import Context
 
@@ -23,7 +44,10 @@ DESCRIPTION = (
 )
 TAGS = [
     {"name": "release", "description": "Put versions on trial, follow them, give users the earlier version back."},
+    {"name": "flags", "description": "Feature flags: declare, ramp, kill, restore; evaluated by OFREP (OpenFeature)."},
+    {"name": "windows", "description": "Freezes and change windows: when releases may start; bypasses; feeds for calendar programs."},
     {"name": "deployment-ops", "description": "The same releases under the names of the DeploymentOpsAPI."},
+    {"name": "audit", "description": "Who did what, when and why; each entry's hash covers the one before it."},
     {"name": "monitoring", "description": "Health of this program."},
 ]
 _ERRORS = {401: "unauthorized", 404: "not-found", 409: "conflict", 422: "invalid-input", 502: "dependency-failed", 503: "store-unavailable"}
@@ -45,8 +69,9 @@ def create_app(context: Context, settings: Settings) -> FastAPI:
     token = chosen_token(settings)
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        yield
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with flags_running(app):
+            yield
         context.store.close()
         if isinstance(context.orchestrator, PrefectApi):
             context.orchestrator.close()
@@ -58,13 +83,22 @@ def create_app(context: Context, settings: Settings) -> FastAPI:
     app.state.context = context
     app.state.token = token
     app.state.streams = Streams()
+    install_door(app, context, settings)
     app.state.database_url = settings.sqlalchemy_url
     app.state.schema_checked = False
+    app.state.audit_key = settings.anchor_key
+    app.state.calendar_allow_private = settings.calendar_allow_private
     problems.install(app)
-    for part in (release, release_events, services, deployment_ops, health, docs_pages, evidence):
+    # Flags come first: they are asked hundreds of times a second, and every route before them would be tried each time.
+    for part in (
+        ofrep, release_backtest, release, release_events, services, deployment_ops, incident, health, docs_pages,
+        evidence, governance_audit, release_flags, ofrep_events, release_windows, release_train,
+    ):  # fmt: skip
         app.include_router(part.router)
     app.add_middleware(Gate, token=token)
+    app.add_middleware(StreamKey, token=token)
     app.add_middleware(RequestScope)  # added last, so it is around the gate
+    app.add_middleware(Xds, discovery=Discovery(settings.home / "xds"), token=xds_token(settings))  # remote Envoys, not our users
     _document_errors(app)
     return app
 
@@ -84,16 +118,18 @@ def _document_errors(app: FastAPI) -> None:
             schemas["Problem"] = PROBLEM
             for path, operations in document["paths"].items():
                 for method, operation in operations.items():
-                    _describe(operation, public=path in PUBLIC_PATHS, reading=method == "get")
+                    foreign = path.startswith("/ofrep/v1/evaluate")
+                    _describe(operation, public=path in PUBLIC_PATHS, reading=method == "get", foreign=foreign)
             app.openapi_schema = document
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
 
 
-def _describe(operation: dict[str, Any], *, public: bool, reading: bool) -> None:
+def _describe(operation: dict[str, Any], *, public: bool, reading: bool, foreign: bool) -> None:
+    """``foreign``: the errors are another protocol's, but for those that the middleware answers."""
     operation["security"] = [] if public else [{"token": []}]
-    statuses = [503] if public else [status for status in _ERRORS if not (reading and status in {409, 502})]
+    statuses = [503] if public else [401, 503] if foreign else [status for status in _ERRORS if not (reading and status in {409, 502})]
     operation["responses"].pop("422", None)
     for status in statuses:
         operation["responses"][str(status)] = {

@@ -70,7 +70,8 @@ class RequestScope:
                     raise
                 await problems.internal()(scope, receive, send_marked)
             finally:
-                routine = scope["method"] in {"GET", "HEAD"} and status < 500
+                # Flags are asked for with POST, hundreds of times a second.
+                routine = (scope["method"] in {"GET", "HEAD"} or scope["path"].startswith("/ofrep/")) and status < 500
                 write = log.debug if routine else log.info
                 write(
                     "request", method=scope["method"], path=scope["path"], status=status,

@@ -78,6 +78,18 @@ def show_plan(version: Version, body: ReleaseBody, context: ContextDep, actor: A
     return PlanOut.of(plan_release(context, body.to_wish(version), actor=actor))
 
 
+@router.post(
+    "/release/{version}/plan/picture", operation_id="drawReleasePlan", summary="Draw what a release would do", response_class=Response,
+    responses={200: {"content": {"image/svg+xml": {}}}},
+)  # fmt: skip
+def draw_release_plan(version: Version, body: ReleaseBody, context: ContextDep, actor: ActorDep) -> Response:
+    """The candidate's share over time and when which harm is found, as SVG."""
+    from productops.usecases.release_report import draw_plan_of
+
+    release = plan_release(context, body.to_wish(version), actor=actor)
+    return Response(draw_plan_of(release), media_type="image/svg+xml", headers={"Cache-Control": "no-store"})
+
+
 @router.get("/releases", operation_id="listReleases", summary="List releases, newest first")
 def show_releases(
     context: ContextDep,
@@ -135,6 +147,19 @@ def roll_back(release_id: ReleaseId, body: ReasonBody, response: Response, conte
     begun = request_roll_back(context, release_id, reason=body.reason, actor=actor)
     response.headers["Location"] = f"{BASE}/releases/{begun.release.id}"
     return ReleaseOut.of(begun.release, flow_run=flow_run_of(context, begun.release, begun.flow_run_id))
+
+
+@router.post(
+    "/releases/{release_id}/pause", operation_id="pauseRelease", status_code=202, summary="Stop a rollout where it is",
+    responses={202: {"headers": LOCATION}},
+)  # fmt: skip
+def pause(release_id: ReleaseId, body: ReasonBody, response: Response, context: ContextDep, actor: ActorDep) -> ReleaseOut:
+    """Hold the step that is under way, its lease alive and its candidate judged, until somebody lets it go on."""
+    from productops.usecases.release_judge import pause_release  # brings the judge's numerics
+
+    release = pause_release(context, release_id, reason=body.reason, actor=actor)
+    response.headers["Location"] = f"{BASE}/releases/{release.id}"
+    return ReleaseOut.of(release, flow_run=flow_run_of(context, release))
 
 
 @router.post(

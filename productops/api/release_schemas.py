@@ -14,6 +14,7 @@ from productops.domain.strategies.plan import OnInconclusive, PromoteOn
 from productops.domain.traffic import TrafficTarget
 from productops.usecases.release_read import ReleaseDetail
 from productops.usecases.release_request import ReleaseWish
+from productops.usecases.release_windows import NOW, Start
 
 # A NUL character has no place in a text of PostgreSQL.
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=2000)]
@@ -56,6 +57,8 @@ class ReleaseBody(Sent):
     force_downgrade: StrictBool = Field(default=False, description="Insist on a version that is older than the live one.")
     lift_quarantine: StrictBool = Field(default=False, description="Insist on a version that was rolled back here before.")
     note: Text = Field(default="", description="Why this release; kept in the audit.")
+    start: Start = Field(default=NOW, description="'next-window': during a freeze, wait for the next opening instead of being refused.")
+    bypass: str | None = Field(default=None, max_length=64, description="Id of an approved bypass: start in spite of a freeze.")
 
     def to_wish(self, version: str) -> ReleaseWish:
         """What the use case is asked for."""
@@ -66,6 +69,7 @@ class ReleaseBody(Sent):
         return ReleaseWish(
             service=self.service, version=version, environment=self.environment, venture=self.venture, strategy=self.strategy,
             overrides=overrides, force_downgrade=self.force_downgrade, lift_quarantine=self.lift_quarantine, note=self.note,
+            start=self.start, bypass=self.bypass,
         )  # fmt: skip
 
 
@@ -225,37 +229,6 @@ class IncidentOut(BaseModel):
     detected_at: datetime
 
 
-class ReleaseDetailOut(ReleaseOut):
-    """One release with its story, its traffic and its totals."""
-
-    transitions: list[TransitionOut]
-    summary: dict[str, Any] = Field(
-        description="Totals of both versions: of the whole rollout when it has ended, before that of the last `window_s` seconds."
-    )
-    traffic: TrafficOut | None
-    incidents: list[IncidentOut]
-
-    @classmethod
-    def of_detail(cls, detail: ReleaseDetail, *, flow_run: FlowRunOut | None) -> ReleaseDetailOut:
-        """Everything about one release."""
-        fields = release_fields(detail.release, flow_run=flow_run, records=detail.records)
-        return cls.model_validate(
-            fields | {
-                "transitions": detail.transitions,
-                "summary": detail.summary,
-                "traffic": TrafficOut.of(detail.target, now=detail.read_at) if detail.target else None,
-                "incidents": detail.incidents,
-            }
-        )  # fmt: skip
-
-
-class ReleasePage(BaseModel):
-    """Releases, newest first; pass ``next`` as ``after`` for the following page."""
-
-    items: list[ReleaseOut]
-    next: str | None
-
-
 class LookOut(BaseModel):
     """What the judge said after one second, with its evidence."""
 
@@ -268,11 +241,69 @@ class LookOut(BaseModel):
     evidence: dict[str, Any]
 
 
+class ReleaseDetailOut(ReleaseOut):
+    """One release with its story, its traffic and its totals."""
+
+    transitions: list[TransitionOut]
+    summary: dict[str, Any] = Field(
+        description="Totals of both versions: of the whole rollout when it has ended, before that of the last `window_s` seconds."
+    )
+    traffic: TrafficOut | None
+    incidents: list[IncidentOut]
+    look: LookOut | None = Field(description="What the judge said last, with its evidence; null before the first second.")
+
+    @classmethod
+    def of_detail(cls, detail: ReleaseDetail, *, flow_run: FlowRunOut | None) -> ReleaseDetailOut:
+        """Everything about one release."""
+        fields = release_fields(detail.release, flow_run=flow_run, records=detail.records)
+        return cls.model_validate(
+            fields | {
+                "transitions": detail.transitions,
+                "summary": detail.summary,
+                "traffic": TrafficOut.of(detail.target, now=detail.read_at) if detail.target else None,
+                "incidents": detail.incidents,
+                "look": detail.look,
+            }
+        )  # fmt: skip
+
+
+class ReleasePage(BaseModel):
+    """Releases, newest first; pass ``next`` as ``after`` for the following page."""
+
+    items: list[ReleaseOut]
+    next: str | None
+
+
 class AnalysisPage(BaseModel):
     """Looks in order of time; pass ``next`` as ``after_s`` for the following page."""
 
     items: list[LookOut]
     next: int | None
+
+
+class UsualTrafficOut(BaseModel):
+    """What users do now."""
+
+    requests_per_s: float
+    failure_ratio: float
+    measured_s: int
+
+
+class HarmOut(BaseModel):
+    """One harm under the plan, on average."""
+
+    name: str
+    factor: float = Field(description="Times the usual failures.")
+    detected_s: float | None = Field(description="Seconds of rollout until it is rolled back; null: not within the plan.")
+    failures: float = Field(description="Failures that users see beyond the usual ones until then.")
+
+
+class OutlookOut(BaseModel):
+    """Which harm the plan finds how fast."""
+
+    traffic: UsualTrafficOut
+    harms: list[HarmOut]
+    certified_s: float | None = Field(description="When a good version is certified; null: not within the plan.")
 
 
 class PlanOut(BaseModel):
@@ -287,10 +318,12 @@ class PlanOut(BaseModel):
     steps: list[StepOut] = Field(description="Empty for a service's first version: there is nothing to compare with.")
     plan: dict[str, Any]
     longest_s: float = Field(description="All holds and the validation; starting the candidate comes on top.")
+    outlook: OutlookOut | None = Field(description="Null without known traffic, or where the judge's reactions cannot be foretold.")
 
     @classmethod
     def of(cls, release: Release) -> PlanOut:
         """The plan of a release that was not written."""
         longest_s = sum(step.hold_s for step in release.steps) + float(release.plan.get("validate_s", 0.0))
         fields = release_fields(release, flow_run=None, records=[])
-        return cls.model_validate({name: fields[name] for name in cls.model_fields if name in fields} | {"longest_s": longest_s})
+        known = {name: fields[name] for name in cls.model_fields if name in fields}
+        return cls.model_validate(known | {"longest_s": longest_s, "outlook": release.plan.get("outlook")})

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from productops.adapters.connections import build_target, load_connections, router_capabilities
 from productops.adapters.doorbell import Doorbell
-from productops.adapters.local_process import LocalProcessTarget
-from productops.adapters.prefect_api import PrefectApi
+from productops.adapters.prefect_api import PrefectApi, starts_at_once
 from productops.api.streams import Streams
 from productops.settings import Settings
 from productops.store import Store
@@ -16,13 +16,16 @@ from productops.usecases.context import Actor, Context
 
 
 def build_context(settings: Settings) -> Context:
-    """The real store and ports of this program."""
+    """The real store and ports of this program. Raises: SettingsError for a connections file that cannot be used."""
+    connections = load_connections(settings)
     return Context(
         store=Store(settings.sqlalchemy_url),
         doorbell=Doorbell(settings.doorbell_port),
         lease_ttl_s=settings.lease_ttl_s,
-        target=LocalProcessTarget(settings.home),
-        orchestrator=PrefectApi(settings.prefect_api_url),
+        target=build_target(settings, connections),
+        router=router_capabilities(connections),
+        metric_sources=frozenset(source.name for source in connections.metric_sources),
+        orchestrator=PrefectApi(settings.prefect_api_url, at_once=starts_at_once(settings.prefect_database_url)),
     )
 
 

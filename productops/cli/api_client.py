@@ -54,6 +54,13 @@ class ApiClient:
                 time.sleep(0.3 * attempt)
         raise AssertionError  # pragma: no cover - the loop returns or raises
 
+    def post_raw(self, path: str, body: Mapping[str, Any]) -> bytes:
+        """Send a document and take the answer as it is: a picture."""
+        answer = self._send("POST", path, json=body, headers={"Accept": "*/*"})
+        if answer.is_error:
+            self._document(answer)
+        return answer.content
+
     def events(self, release_id: str, *, after: int) -> Iterator[dict[str, Any]]:
         """Events of a release after a sequence number, until the server ends the stream. ``{}`` is a sign of life."""
         headers = {"Last-Event-ID": str(after), "Accept": "text/event-stream"}

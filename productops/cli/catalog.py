@@ -15,6 +15,7 @@ from productops.cli.release import ApiUrl, AsJson, Home, api
 if TYPE_CHECKING:
     from productops.adapters.catalog_files import LoadedEntry
     from productops.settings import Settings
+    from productops.usecases.context import Actor, Context
 
 
 def apply(
@@ -68,9 +69,22 @@ def _apply(settings: Settings, entries: list[LoadedEntry], *, plan_only: bool, q
         if not quiet:
             print(changes_table(planned))
             sys.stdout.flush()
-        return [asdict(c) for c in apply_catalog(context, entries, actor=actor)]
+        applied = [asdict(c) for c in apply_catalog(context, entries, actor=actor)]
+        _read_calendars(context, settings, actor)
+        return applied
     finally:
         context.store.close()
+
+
+def _read_calendars(context: Context, settings: Settings, actor: Actor) -> None:
+    """Read calendars at once; what cannot be read is told, and stays in force as it was read last."""
+    from productops.adapters.calendar_sources import CalendarSources
+    from productops.usecases.release_windows_refresh import refresh_calendars
+
+    sources = CalendarSources(allow_private=settings.calendar_allow_private)
+    for found in refresh_calendars(context, sources, actor=actor, only_due=False):
+        if found.outcome == "failed":
+            sys.stderr.write(f"warning: {found.error}\n")
 
 
 def services(*, as_json: AsJson = False, api_url: ApiUrl = None, home: Home = None) -> None:

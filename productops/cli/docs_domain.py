@@ -13,10 +13,11 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, NaiveDatetime
 from pydantic.fields import FieldInfo
 
 from productops.domain.catalog import ServiceEntry, VentureEntry
+from productops.domain.catalog_windows import CalendarEntry, ChangeWindowEntry
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference"
 NOTE = "<!-- Written by `make docs` from the code; do not edit. -->"
@@ -24,6 +25,8 @@ NOTE = "<!-- Written by `make docs` from the code; do not edit. -->"
 # Type → fields of its payload and meaning. The order is the one in which a release meets them.
 EVENTS: dict[str, tuple[str, str]] = {
     "requested": ("title, by, origin", "The release was written down."),
+    "waiting": ("starts_at", "It was asked for in a freeze and waits for the next opening; null when that moved out of sight."),
+    "bypassed": ("bypass_id, reason, asked_by, approved_by", "It starts in spite of a freeze, by the word of two people."),
     "phase": ("from, to, actor, reason; cause when it left its way", "A move of the state machine."),
     "shift": ("step, title, weight_pct, hold_s, generation", "A step's share was asked for; the hold begins when the router confirms."),
     "look": (
@@ -33,7 +36,11 @@ EVENTS: dict[str, tuple[str, str]] = {
     "step_ended": ("step, title, verdict, reason, baseline, candidate", "A step was decided; totals of both versions within it."),
     "extended": ("step, times, reason", "Too little evidence: the step is held again, at most three times."),
     "incident": ("incident_id, reason", "A lease lapsed and an incident was opened."),
-    "rollback_prepared": ("version, reason, by", "The earlier version does not run and is being started for a roll back."),
+    "difference": ("method, target, path, baseline, candidate", "An answer of the candidate's shadow that differed; secrets are left out."),
+    "flag_taken_back": ("flag, percent, revision", "The flag is ramped as it was before the release: to `percent` of users."),
+    "flag_left": ("flag, percent, revision", "Somebody changed the flag's ramp while the release was under way; that was not undone."),
+    "resumed": ("phase, step, before, now", "Its flow run died; another one goes on from here. `before` and `now` are flow run ids."),
+    "rollback_prepared": ("version, reason, by, cause", "The earlier version does not run and is being started for a roll back."),
 }
 
 
@@ -67,7 +74,8 @@ def catalog_page() -> Iterator[str]:
     yield from ("# Catalog", "")
     yield "Files ending in `.yaml` or `.yml` below the catalog folder, one or more documents each. Unknown fields are errors."
     yield "Times are seconds. [How to write an entry for a service of your own](../how-to/own-service.md)."
-    for kind, model in (("Venture", VentureEntry), ("Service", ServiceEntry)):
+    kinds = (("Venture", VentureEntry), ("Service", ServiceEntry), ("Calendar", CalendarEntry), ("ChangeWindow", ChangeWindowEntry))
+    for kind, model in kinds:
         yield from ("", f"## kind: {kind}", "", "| field | type | default | meaning |", "|---|---|---|---|")
         yield from (f"| {' | '.join(_cell(cell) for cell in row)} |" for row in _rows(model, ""))
 
@@ -110,7 +118,7 @@ def _type(field: FieldInfo) -> str:
 _BOUNDS = (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))
 
 
-_PLAIN = {str: "text", int: "whole number", float: "number", bool: "true or false"}
+_PLAIN = {str: "text", int: "whole number", float: "number", bool: "true or false", NaiveDatetime: "local date and time"}
 
 
 def _name(annotation: Any) -> str:

@@ -10,8 +10,16 @@ from pathlib import Path
 
 import typer
 
+from productops.cli import analysis as analysis_commands
+from productops.cli import audit as audit_commands
 from productops.cli import catalog as catalog_commands
+from productops.cli import connections as connection_commands
+from productops.cli import flags as flag_commands
+from productops.cli import incident as incident_commands
 from productops.cli import release as release_commands
+from productops.cli import router as router_commands
+from productops.cli import train as train_commands
+from productops.cli import windows as windows_commands
 from productops.cli.stack import commands as stack_commands
 from productops.errors import ProductOpsError
 
@@ -26,7 +34,20 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for commands in (stack_commands, release_commands, catalog_commands):
+COMMANDS = (
+    stack_commands,
+    release_commands,
+    catalog_commands,
+    analysis_commands,
+    flag_commands,
+    windows_commands,
+    train_commands,
+    router_commands,
+    connection_commands,
+    audit_commands,
+    incident_commands,
+)
+for commands in COMMANDS:
     commands.register(app)
 
 

@@ -35,6 +35,13 @@ class PromoteOn(StrEnum):
     HOLD = "hold"
 
 
+class Start(StrEnum):
+    """When a release starts that is asked for in a freeze."""
+
+    NOW = "now"
+    NEXT_WINDOW = "next-window"
+
+
 class OnInconclusive(StrEnum):
     """What happens when a hold ends with too little evidence."""
 
@@ -68,10 +75,15 @@ def release(
     force_downgrade: Annotated[bool, typer.Option("--force-downgrade", help="Insist on an older version.")] = False,
     lift_quarantine: Annotated[bool, typer.Option("--lift-quarantine", help="Insist on a version rolled back before.")] = False,
     note: Annotated[str, typer.Option("--note", help="Why this release; kept in the audit.")] = "",
+    start: Annotated[Start, typer.Option("--start", help="In a freeze: be refused, or wait for the next opening.")] = Start.NOW,
+    bypass: Annotated[str | None, typer.Option("--bypass", help="Id of an approved bypass: start in spite of a freeze.")] = None,
     idempotency_key: Annotated[str | None, typer.Option("--idempotency-key", help="The same key makes one release only.")] = None,
     wait: Wait = False,
     timeout: Annotated[float, typer.Option("--timeout", min=1, help="Longest wait in seconds.")] = 3600.0,
-    plan: Annotated[bool, typer.Option("--plan", help="Check everything and show the steps; release nothing.")] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Show the steps and which harm they find; release nothing.")
+    ] = False,
+    picture: Annotated[Path | None, typer.Option("--picture", help="With --plan: draw it into this SVG file, too.")] = None,
     as_json: AsJson = False,
     api_url: ApiUrl = None,
     home: Home = None,
@@ -80,13 +92,15 @@ def release(
     body = {
         "service": service, "environment": environment, "strategy": strategy, "weights_pct": _weights(weights), "hold_s": hold,
         "alpha": alpha, "promote_on": promote_on, "on_inconclusive": on_inconclusive, "force_downgrade": force_downgrade,
-        "lift_quarantine": lift_quarantine, "note": note,
+        "lift_quarantine": lift_quarantine, "note": note, "start": start, "bypass": bypass,
     }  # fmt: skip
     given = {name: value for name, value in body.items() if value is not None}
     with api(home, api_url, as_json=as_json) as client:
         path = f"/api/v1/product-ops/release/{_segment(version)}"
         if plan:
             _show_plan(client.post(f"{path}/plan", given), as_json=as_json)
+            if picture is not None:
+                _write_picture(picture, client.post_raw(f"{path}/plan/picture", given))
             return
         accepted = client.post(path, given, key=idempotency_key or _new_key())
         if wait:
@@ -164,6 +178,24 @@ def rollback(
             raise typer.Exit(STILL_RUNNING_EXIT)
 
 
+def pause(
+    release_or_service: Annotated[str, typer.Argument(metavar="RELEASE", help="Id of a release, or a service for its newest one.")],
+    *,
+    reason: Reason,
+    as_json: AsJson = False,
+    api_url: ApiUrl = None,
+    home: Home = None,
+) -> None:
+    """Stop a rollout where it is: its step is held, still judged, until `productops resume`."""
+    with api(home, api_url, as_json=as_json) as client:
+        path = f"/api/v1/product-ops/releases/{_release_id(client, release_or_service)}/pause"
+        paused = client.post(path, {"reason": reason})
+        if as_json:
+            print(json.dumps(paused))
+            return
+        print(f"{paused['title']} is paused; let it go on with `productops resume {paused['id']} --reason …`")
+
+
 def resume(
     release_or_service: Annotated[str, typer.Argument(metavar="RELEASE", help="Id of a paused release, or its service.")],
     *,
@@ -215,7 +247,7 @@ def _await_end(client: ApiClient, accepted: Mapping[str, Any], *, timeout_s: flo
         sys.stderr.write(f"{service} has not ended within {timeout_s:g} s and goes on; look with: productops show {release_id}\n")
         raise typer.Exit(STILL_RUNNING_EXIT)
     _tell(ended, as_json=as_json)
-    raise typer.Exit({"promoted": 0, "rolled_back": ROLLED_BACK_EXIT}.get(ended["phase"], FAILED_EXIT))
+    raise typer.Exit({"promoted": 0, "passed": 0, "rolled_back": ROLLED_BACK_EXIT}.get(ended["phase"], FAILED_EXIT))
 
 
 def _view(client: ApiClient, accepted: Mapping[str, Any], *, as_json: bool) -> View:
@@ -256,8 +288,11 @@ def _tell_accepted(accepted: Mapping[str, Any], *, as_json: bool) -> None:
     from productops.cli.release_text import plain
 
     print(f"release {accepted['id']}: {plain(accepted['title'])}")
-    run = accepted["flow_run"]
-    print(run["url"] if run else "Prefect does not answer: the release begins when it does")
+    run, starts_at = accepted["flow_run"], accepted["plan"].get("starts_at")
+    if starts_at and not run:
+        print(f"it waits for a change window and begins soon after {starts_at[:16].replace('T', ' ')} UTC")
+    else:
+        print(run["url"] if run else "Prefect does not answer: the release begins when it does")
     print(f"follow it with: productops show {accepted['id']}")
 
 
@@ -266,6 +301,16 @@ def _tell_rollback(found: Mapping[str, Any], *, as_json: bool) -> None:
     if not as_json and found["phase"] == "promoted":
         run = f": {found['flow_run']['url']}" if found["flow_run"] else ""
         print(f"{found['baseline_version']} is being started; users get it as soon as it is healthy{run}")
+
+
+def _write_picture(path: Path, content: bytes) -> None:
+    """Raises: InvalidInputError when the file cannot be written."""
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        from productops.errors import InvalidInputError
+
+        raise InvalidInputError(f"--picture {path}: {error.strerror or error}") from error
 
 
 def _show_plan(plan: Mapping[str, Any], *, as_json: bool) -> None:
@@ -312,5 +357,5 @@ def _new_key() -> str:
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    for command in (release, releases, show, rollback, resume):
+    for command in (release, releases, show, rollback, pause, resume):
         app.command()(command)

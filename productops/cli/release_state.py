@@ -80,7 +80,7 @@ class Rollout:
         self.phase = phase
         if phase in {"promoting", "validating", "promoted"}:
             self.weight_pct = 100
-        elif phase in {"rolling_back", "rolled_back", "failed"}:
+        elif phase in {"passed", "rolling_back", "rolled_back", "failed"}:
             self.weight_pct = 0
 
     def _look(self, payload: Mapping[str, Any]) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from productops.cli.release_evidence import evidence_lines
 from productops.cli.release_text import clock, milliseconds, percent, plain, sentence
 from productops.cli.stack.tables import render
 
 Document = Mapping[str, Any]
+TIME_LINE = 30
 
 
 def releases_table(items: Sequence[Document]) -> str:
@@ -40,6 +42,8 @@ def release_page(release: Document) -> str:
     parts.append(_traffic(release))
     if release["steps"]:
         parts += ["", _steps(release["steps"])]
+    if release.get("look"):
+        parts += ["", *evidence_lines(release["look"])]
     parts += ["", _moves(release["transitions"])]
     for incident in release["incidents"]:
         parts.append(f"incident {incident['incident_id']} {incident['severity']} {incident['status']}: {plain(incident['title'])}")
@@ -97,8 +101,44 @@ def plan_page(plan: Document) -> str:
             f"judged every second; a good version is rolled back with a chance of at most {analysis['alpha'] * 100:g} %",
             f"a step ends by {analysis['promote_on']}; with too little evidence: {analysis['on_inconclusive']}",
             f"at most {plan['longest_s']:g} s after the candidate is healthy; nothing was written",
+            "",
+            *_outlook(plan.get("outlook"), float(plan["longest_s"])),
         )
     )
+
+
+def _outlook(outlook: Document | None, longest_s: float) -> list[str]:
+    """Which harm is found how fast: a table, and a line of time for each."""
+    if outlook is None:
+        return ["which harm these steps find is not known: there was too little traffic in the last ten minutes"]
+    traffic = outlook["traffic"]
+    rows = [
+        (
+            harm["name"],
+            "not within the plan" if harm["detected_s"] is None else f"{harm['detected_s']:.0f} s",
+            f"{harm['failures']:.0f}",
+            _time_line(harm["detected_s"], longest_s),
+        )
+        for harm in outlook["harms"]
+    ]
+    certified = outlook["certified_s"]
+    passed = "is not certified within these steps" if certified is None else f"is certified after {certified:.0f} s"
+    return [
+        f"with {traffic['requests_per_s']:.1f} requests/s and {percent(traffic['failure_ratio'])} failures as just now, on average:",
+        _render(
+            ("harm", "rolled back after", "failures until then", "0" + " " * (TIME_LINE - 2) + f"{longest_s:g} s"),
+            rows,
+            right=("rolled back after", "failures until then"),
+        ),
+        f"a good version {passed}",
+    ]
+
+
+def _time_line(at_s: float | None, longest_s: float) -> str:
+    if at_s is None:
+        return "─" * TIME_LINE
+    spot = min(TIME_LINE - 1, round((TIME_LINE - 1) * at_s / max(longest_s, 1.0)))
+    return "─" * spot + "✗"
 
 
 def services_table(items: Sequence[Document]) -> str:
@@ -129,3 +169,23 @@ def changes_table(changes: Iterable[Document]) -> str:
 
 def _render(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()) -> str:
     return render(columns, [tuple(plain(cell) for cell in row) for row in rows], right=right)
+
+
+def backtest_table(items: Sequence[Document]) -> str:
+    """One line for each release that was judged again."""
+    if not items:
+        return "no recorded releases"
+    rows = [
+        (
+            str(item["created_at"])[:19].replace("T", " "), item["title"], item["phase"].replace("_", " "),
+            seconds(item["stopped_s"]), item["verdict"], seconds(item["would_stop_s"]), str(item["candidate_failures"]), item["reason"],
+        )
+        for item in items
+    ]  # fmt: skip
+    columns = ("when (UTC)", "release", "it was", "stopped", "now", "would stop", "failures", "reason")
+    return _render(columns, rows, right=("stopped", "would stop", "failures"))
+
+
+def seconds(value: float | None) -> str:
+    """Seconds for a table."""
+    return "–" if value is None else f"{value:g} s"

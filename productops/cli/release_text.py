@@ -22,6 +22,8 @@ def sentence(release: Payload) -> str:
     match release["phase"]:
         case "promoted":
             return f"{service} {version} is what users in {environment} have now."
+        case "passed":
+            return f"{service} {version} passed its trial in {environment}; users keep {release['baseline_version'] or 'nothing'}."
         case "rolled_back":
             return f"{service} {version} was rolled back ({cause}): {reason}. Users have {release['baseline_version'] or 'nothing'}."
         case "failed":
@@ -81,5 +83,7 @@ _LINES: dict[str, Callable[[Payload], str]] = {
     "step_ended": lambda p: f"step {p['step'] + 1} {p['verdict']}: {p['reason']}",
     "extended": lambda p: f"step {p['step'] + 1} is held once more ({p['times']} of 3): {p['reason']}",
     "incident": lambda p: f"incident {p['incident_id']}: {p['reason']}",
+    "flag_taken_back": lambda p: f"flag {p['flag']} is back at {p['percent']:g} % of users",
+    "flag_left": lambda p: f"flag {p['flag']} stays at {p['percent']:g} % of users, where somebody else has put it",
     "rollback_prepared": lambda p: f"{p['version']} is being started again, asked for by {p['by']}: {p['reason']}",
 }

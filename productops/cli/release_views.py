@@ -154,7 +154,7 @@ def draw(rollout: Rollout, *, lease_left_s: float | None, lost: str, now: dateti
     return Group(*parts, Text(""), *(Text(line, style="dim", overflow="ellipsis", no_wrap=True) for line in rollout.story))
 
 
-_PHASE_STYLES = {"promoted": "green", "rolled_back": "red", "failed": "red", "rolling_back": "red", "paused": "yellow"}
+_PHASE_STYLES = {"promoted": "green", "passed": "green", "rolled_back": "red", "failed": "red", "rolling_back": "red", "paused": "yellow"}
 
 
 def _steps(rollout: Rollout, now: datetime) -> Text:

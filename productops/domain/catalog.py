@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import re
-from itertools import pairwise
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from productops.domain.release import Environment, Strategy
+from productops.domain.catalog_analysis import Analysis
+from productops.domain.catalog_flags import FlagEntry
+from productops.domain.catalog_windows import CalendarEntry, ChangeWindowEntry
+from productops.domain.release import Environment
+from productops.domain.strategies.blue_green import BlueGreen
+from productops.domain.strategies.canary import DEFAULT_STEPS, Canary, CanaryStep
+from productops.domain.strategies.sections import StrategySections
+
+__all__ = [
+    "API_VERSION", "DEFAULT_STEPS", "Analysis", "Attribute", "BlueGreen", "Canary", "CanaryStep", "Entry", "FolderVersions",
+    "GitVersions", "Health", "ImageVersions", "Metadata", "Name", "Rollout", "Route", "Run", "Service", "ServiceEntry", "ServiceSpec",
+    "VentureEntry", "VentureSpec", "Versions", "WheelVersions", "stat_name",
+]  # fmt: skip
 
 API_VERSION = "productops/v1"
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", description="Lower case letters, digits and '-'.")]
@@ -49,7 +60,14 @@ class WheelVersions(_Strict):
     path: str = Field(description="Wheel file of a version; {version} is replaced. Relative to the catalog file.")
 
 
-Versions = Annotated[FolderVersions | GitVersions | WheelVersions, Field(discriminator="kind")]
+class ImageVersions(_Strict):
+    """Versions are container images; they need the target ``podman``."""
+
+    kind: Literal["image"]
+    image: str = Field(pattern=r"^[a-zA-Z0-9][^\s]{0,254}$", description="Image of a version; {version} is replaced.")
+
+
+Versions = Annotated[FolderVersions | GitVersions | WheelVersions | ImageVersions, Field(discriminator="kind")]
 
 
 class Run(_Strict):
@@ -64,6 +82,19 @@ class Run(_Strict):
     health: Health = Health()
 
 
+class Attribute(_Strict):
+    """Where a user's attribute stands in a request."""
+
+    header: str = Field(default="", pattern=r"^[A-Za-z0-9_-]{0,80}$", description="Name of the header that carries it.")
+    cookie: str = Field(default="", pattern=r"^[A-Za-z0-9_.-]{0,80}$", description="Name of the cookie that carries it.")
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if bool(self.header) == bool(self.cookie):
+            raise ValueError("name either a header or a cookie")
+        return self
+
+
 class Route(_Strict):
     """How users' requests find the service."""
 
@@ -72,82 +103,25 @@ class Route(_Strict):
     )
     timeout_s: float = Field(default=15.0, gt=0, le=3600, description="Longest answer the router waits for.")
     sticky: bool = Field(default=True, description="A user stays on one version (cookie) while the weights rise.")
-
-
-class CanaryStep(_Strict):
-    """One step of a canary."""
-
-    weight_pct: int = Field(ge=1, le=100, description="Share of requests on the candidate.")
-    hold_s: float = Field(ge=1, le=86_400, description="Longest time in this step, in seconds.")
-
-
-DEFAULT_STEPS = (
-    CanaryStep(weight_pct=5, hold_s=60),
-    CanaryStep(weight_pct=20, hold_s=120),
-    CanaryStep(weight_pct=50, hold_s=180),
-)
-
-
-class Canary(_Strict):
-    """Weights and holds."""
-
-    steps: tuple[CanaryStep, ...] = Field(default=DEFAULT_STEPS, min_length=1, max_length=50)
-
-    @field_validator("steps")
-    @classmethod
-    def _rising(cls, steps: tuple[CanaryStep, ...]) -> tuple[CanaryStep, ...]:
-        weights = [s.weight_pct for s in steps]
-        if any(a >= b for a, b in pairwise(weights)):
-            raise ValueError(f"weights must rise from step to step, got {weights}")
-        return steps
-
-
-class BlueGreen(_Strict):
-    """One switch of all traffic, watched, with a warm way back. Times in seconds."""
-
-    test_s: float = Field(default=0.0, ge=0, le=86_400, description="Before the switch, serve the test header only, for so long. 0: skip.")
-    watch_s: float = Field(default=120.0, ge=1, le=86_400, description="After the switch, judge for so long.")
-    keep_warm_s: float = Field(default=600.0, ge=0, le=604_800, description="Keep the old fleet for so long after the promotion.")
-
-
-class Analysis(_Strict):
-    """How the candidate is judged."""
-
-    alpha: float = Field(default=0.05, gt=0, lt=0.5, description="Largest chance of rolling back a good version.")
-    error_tolerance: float = Field(default=1.0, ge=1, le=100, description="Failures nobody minds, as a factor of the baseline's odds.")
-    latency_tolerance_p50: float = Field(default=1.025, ge=1, le=100, description="Slower medians nobody minds: 1.025 is 2.5 %.")
-    latency_tolerance_p90: float = Field(default=1.03, ge=1, le=100, description="The same for the 90th percentile.")
-    latency_tolerance_p99: float = Field(default=1.05, ge=1, le=100, description="The same for the 99th percentile.")
-    certificate_ratio: float = Field(default=2.0, gt=1, le=100, description="Certified when failures and slow requests stay below this.")
-    requests_min: int = Field(default=50, ge=1, le=10_000_000, description="Below this many candidate requests nothing is certified.")
-    warm_up_s: int = Field(default=30, ge=0, le=3600, description="Latency of a cold candidate is not judged for so long.")
-    latency_patience_s: int = Field(
-        default=38, ge=0, le=3600, description="Slowness counts once it has lasted so long: cold caches and scaling end before."
+    region_header: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9_-]{0,80}$",
+        description="Header that names a request's region. Empty: all requests come from the region of the agent beside the router.",
     )
-    promote_on: Literal["certificate", "hold"] = Field(
-        default="hold", description="'certificate': a step ends as soon as it is certified. 'hold': it always takes its full time."
-    )
-    on_inconclusive: Literal["proceed", "extend", "pause", "roll-back"] = Field(
-        default="pause",
-        description="When a hold ends with too little evidence: go on; hold again, at most 3 times, then roll back; "
-        "wait for a person; or roll back.",
-    )
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.certificate_ratio <= self.error_tolerance:
-            raise ValueError("certificate_ratio must exceed error_tolerance")
-        return self
+    attributes: dict[str, Attribute] = Field(default_factory=dict, description="User attributes that segments may name.")
 
 
-class Rollout(_Strict):
+class Rollout(StrategySections):
     """How versions of the service reach users."""
 
-    strategy: Strategy = Strategy.CANARY
-    canary: Canary = Canary()
-    blue_green: BlueGreen = BlueGreen()
     analysis: Analysis = Analysis()
     validate_s: float = Field(default=3.0, ge=0, le=3600, description="After the promotion, watch for so long before the old version goes.")
+    on_incident: Literal["roll-back", "tell"] = Field(
+        default="roll-back", description="When an incident is traced to a release of this service: give the baseline back, or only say so."
+    )
+    rollback_window_s: float = Field(
+        default=86_400, ge=0, le=31_536_000, description="So long after its promotion an incident rolls a release back by itself."
+    )
     quarantine: bool = Field(default=True, description="Bar a rolled-back version until a newer one succeeds or a person insists.")
 
 
@@ -155,9 +129,20 @@ class ServiceSpec(_Strict):
     """One deployable thing of a venture."""
 
     description: str = ""
+    depends_on: tuple[Name, ...] = Field(
+        default=(), max_length=50, description="Services that are promoted before this one when they are released together (a train)."
+    )
     run: Run
     route: Route = Route()
     rollout: Rollout = Rollout()
+
+    @model_validator(mode="after")
+    def _attributes_known(self) -> Self:
+        steps = self.rollout.canary.declared
+        unknown = {s.segment.attribute for s in steps if s.segment and s.segment.attribute} - self.route.attributes.keys()
+        if unknown:
+            raise ValueError(f"a segment names the attribute {min(unknown)!r}, which route.attributes does not have")
+        return self
 
 
 class VentureSpec(_Strict):
@@ -199,7 +184,7 @@ class ServiceEntry(_Strict):
         return self
 
 
-Entry = Annotated[VentureEntry | ServiceEntry, Field(discriminator="kind")]
+Entry = Annotated[VentureEntry | ServiceEntry | FlagEntry | CalendarEntry | ChangeWindowEntry, Field(discriminator="kind")]
 
 
 class Service(_Strict):

@@ -38,7 +38,7 @@ def _release(row: ReleaseRow) -> Release:
         baseline_version=row.baseline_version,
         strategy=Strategy(row.strategy),
         phase=Phase(row.phase),
-        steps=tuple(Step(**s) for s in row.steps),
+        steps=tuple(Step.from_dict(s) for s in row.steps),
         plan=row.plan,
         requested_by=row.requested_by,
         origin=row.origin,
@@ -84,7 +84,7 @@ class Releases:
             baseline_version=release.baseline_version,
             strategy=release.strategy.value,
             phase=release.phase.value,
-            steps=[{"weight_pct": s.weight_pct, "hold_s": s.hold_s, "header_only": s.header_only} for s in release.steps],
+            steps=[s.to_dict() for s in release.steps],
             plan=release.plan,
             requested_by=release.requested_by,
             origin=release.origin,
@@ -183,11 +183,12 @@ class Releases:
         self.tell(release_id, "phase", payload, now=now)
         return self.get(release_id)
 
-    def claim(self, release_id: str, flow_run_id: str, *, now: datetime) -> bool:
-        """Make a flow run the one that carries the release out; true when it is (or was already)."""
+    def claim(self, release_id: str, flow_run_id: str, *, instead_of: str | None, now: datetime) -> bool:
+        """Make a flow run the one that carries the release out; false when another was quicker than ``instead_of`` says."""
+        before = ReleaseRow.flow_run_id.is_(None) if instead_of is None else ReleaseRow.flow_run_id == instead_of
         changed = self._session.execute(
             update(ReleaseRow)
-            .where(ReleaseRow.id == parse_id(release_id), ReleaseRow.flow_run_id.is_(None) | (ReleaseRow.flow_run_id == flow_run_id))
+            .where(ReleaseRow.id == parse_id(release_id), before)
             .values(flow_run_id=flow_run_id, heartbeat_at=now)
             .execution_options(synchronize_session=False)
         )
@@ -269,6 +270,12 @@ class Releases:
             )
             for k in looks if k.at_s not in seen
         )  # fmt: skip
+
+    def last_look(self, release_id: str) -> dict[str, Any] | None:
+        """The newest look of the judge, in the form of ``looks``."""
+        newest = select(func.max(AnalysisRow.at_s)).where(AnalysisRow.release_id == uuid.UUID(release_id))
+        at_s = self._session.scalar(newest)
+        return self.looks(release_id, after_s=at_s - 1, limit=1)[0] if at_s is not None else None
 
     def looks(self, release_id: str, *, after_s: int = 0, limit: int = 5_000) -> list[dict[str, Any]]:
         """Looks after a second, in order: ``step, at_s, verdict, reason, log_e, log_e_safe, evidence``."""

@@ -16,6 +16,7 @@ from productops.store.tables import DeploymentOpsEvent
 _STATUS = {
     Phase.REQUESTED: "pending",
     Phase.PROMOTED: "succeeded",
+    Phase.PASSED: "succeeded",
     Phase.ROLLED_BACK: "rolled_back",
     Phase.FAILED: "failed",
 }
@@ -42,7 +43,7 @@ class Deployments:
         row.completed_at = release.ended_at
         row.duration = _since(release.created_at, release.ended_at)
         outcome = {"cause": release.cause.value if release.cause else None, "reason": release.reason}
-        row.success_metrics = summary if release.phase is Phase.PROMOTED else None
+        row.success_metrics = summary if release.phase in {Phase.PROMOTED, Phase.PASSED} else None
         row.failure_details = outcome if release.phase is Phase.FAILED else None
         row.rollback_details = outcome if release.phase is Phase.ROLLED_BACK else None
         row.performance_impact = summary

@@ -14,9 +14,15 @@ from productops.store.governance import Audit, Quarantine
 from productops.store.incident import Incidents
 from productops.store.monitoring import Seconds
 from productops.store.release import Releases
+from productops.store.release_agents import Agents
+from productops.store.release_flags import FlagChanges, Flags
+from productops.store.release_flags_counts import FlagCounts
 from productops.store.release_fleet import Fleets
 from productops.store.release_record import Deployments
+from productops.store.release_recordings import Recordings
 from productops.store.release_traffic import Traffic
+from productops.store.release_train import Trains
+from productops.store.release_windows import Bypasses, Calendars
 from productops.store.runs import Runs
 
 
@@ -28,7 +34,13 @@ class Unit:
 
     def undo(self) -> None:
         """Let nothing of this transaction remain; for plans that only look."""
+        self.audit.forget()
         self._session.rollback()
+
+    def seal(self) -> None:
+        """Chain what the audit was given. The last act of a transaction: until it ends, other writers of the audit wait."""
+        if "audit" in self.__dict__:
+            self.audit.seal()
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -61,14 +73,54 @@ class Unit:
         return Deployments(self._session)
 
     @cached_property
+    def recordings(self) -> Recordings:
+        """The seconds releases were judged by."""
+        return Recordings(self._session)
+
+    @cached_property
     def incidents(self) -> Incidents:
         """incident_management."""
         return Incidents(self._session)
 
     @cached_property
+    def agents(self) -> Agents:
+        """Which agent writes a router."""
+        return Agents(self._session)
+
+    @cached_property
     def runs(self) -> Runs:
-        """Claims of flow runs, election of agents."""
+        """Claims of flow runs."""
         return Runs(self._session)
+
+    @cached_property
+    def flags(self) -> Flags:
+        """Feature flags, their revisions, their version rows."""
+        return Flags(self._session)
+
+    @cached_property
+    def flag_changes(self) -> FlagChanges:
+        """Changes of flags that wait for approval or their time."""
+        return FlagChanges(self._session)
+
+    @cached_property
+    def flag_counts(self) -> FlagCounts:
+        """Evaluations of flags."""
+        return FlagCounts(self._session)
+
+    @cached_property
+    def calendars(self) -> Calendars:
+        """Freezes and change windows."""
+        return Calendars(self._session)
+
+    @cached_property
+    def trains(self) -> Trains:
+        """Services that are released together."""
+        return Trains(self._session)
+
+    @cached_property
+    def bypasses(self) -> Bypasses:
+        """Permissions to start during a freeze."""
+        return Bypasses(self._session)
 
     @cached_property
     def audit(self) -> Audit:
@@ -91,7 +143,9 @@ class Store:
     def write(self) -> Iterator[Unit]:
         """One transaction that may write; commits at the end, undoes all on an error."""
         with session_scope(self._engine, read_only=False) as session:
-            yield Unit(session)
+            unit = Unit(session)
+            yield unit
+            unit.seal()
 
     @contextmanager
     def read(self) -> Iterator[Unit]:

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from productops.domain.capabilities import RouterCapabilities
 from productops.errors import OrchestratorError
 from productops.ports import Doorbell, InstanceTarget, Orchestrator
 from productops.store import Store
@@ -29,15 +30,22 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts and through which door: ``api``, ``cli``, ``prefect``, ``agent``."""
+    """Who acts and through which door: ``api``, ``cli``, ``prefect``, ``agent``.
+
+    ``run`` is the flow run that carries a release out; what it does is refused once another run has taken the release over.
+    """
 
     name: str
     origin: str
+    run: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The wiring of one program. ``target`` and ``orchestrator`` are there where the program has them."""
+    """The wiring of one program. ``target`` and ``orchestrator`` are there where the program has them.
+
+    ``router`` is what the installation's router can do and ``metric_sources`` which it may ask; ``None``: nothing is checked.
+    """
 
     store: Store
     doorbell: Doorbell
@@ -45,6 +53,8 @@ class Context:
     target: InstanceTarget | None = None
     orchestrator: Orchestrator | None = None
     clock: Clock = field(default_factory=Clock)
+    router: RouterCapabilities | None = None
+    metric_sources: frozenset[str] | None = None
 
     def need_orchestrator(self) -> Orchestrator:
         """Raises: OrchestratorError when this program has none."""

@@ -30,6 +30,7 @@ class ReleaseDetail:
     summary: dict[str, Any]
     target: TrafficTarget | None
     incidents: list[dict[str, Any]]
+    look: dict[str, Any] | None
     read_at: datetime
 
     @property
@@ -92,6 +93,7 @@ def read_release(context: Context, release_id: str) -> ReleaseDetail:
             summary=_summary(unit, release, records, now),
             target=unit.traffic.find(release.service, release.environment),
             incidents=_incidents(unit, release_id),
+            look=unit.releases.last_look(release_id),
             read_at=now,
         )
 

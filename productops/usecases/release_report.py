@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from productops.adapters.release_picture import PicturePoint, draw_picture
+from productops.adapters.release_plan_picture import draw_plan
 from productops.domain.release import Phase, Release, StepRecord
 from productops.usecases.context import Context
 
@@ -37,6 +38,8 @@ def make_report(context: Context, release_id: str) -> Report:
 def _sentence(release: Release) -> str:
     if release.phase is Phase.PROMOTED:
         return f"{release.service} {release.version} is what users in {release.environment} have now."
+    if release.phase is Phase.PASSED:
+        return f"{release.service} {release.version} passed its trial in {release.environment}; users keep {release.baseline_version}."
     if release.phase is Phase.ROLLED_BACK:
         back = release.baseline_version or "nothing"
         return f"{release.service} {release.version} was rolled back ({release.cause}): {release.reason}. Users have {back}."
@@ -47,7 +50,7 @@ def _sentence(release: Release) -> str:
 
 def _row(release: Release, step: StepRecord) -> dict[str, Any]:
     candidate, baseline = step.summary.get("candidate", {}), step.summary.get("baseline", {})
-    title = "test by header" if step.header_only else f"{step.weight_pct} %"
+    title = release.steps[step.index].title if step.index < len(release.steps) else f"{step.weight_pct} %"
     return {
         "step": step.index + 1,
         "share": title,
@@ -101,3 +104,9 @@ def draw(context: Context, release_id: str) -> bytes:
         points, title=release.title, candidate=release.version, baseline=release.baseline_version or "nothing",
         alpha=float(release.plan["analysis"]["alpha"]), outcome=_sentence(release),
     )  # fmt: skip
+
+
+def draw_plan_of(release: Release) -> bytes:
+    """What a release that was not written yet would do, as SVG."""
+    steps = [(float(step.weight_pct), step.hold_s) for step in release.steps]
+    return draw_plan(steps, release.plan.get("outlook"), title=release.title)

@@ -10,8 +10,9 @@ import structlog
 
 from productops.domain.catalog import Service
 from productops.domain.release import Environment, Phase, Release, Strategy
-from productops.domain.strategies import Overrides, plan_rollout
-from productops.domain.versions import check_version, is_older
+from productops.domain.strategies import Overrides, Scene, plan_rollout
+from productops.domain.strategies.feature_toggle import FlagTarget
+from productops.domain.versions import is_older
 from productops.errors import (
     AlreadyLiveError,
     ConflictError,
@@ -25,13 +26,21 @@ from productops.errors import (
 from productops.store import Unit
 from productops.store.identity import new_id
 from productops.usecases.context import Actor, Context
+from productops.usecases.release_capabilities import refuse_unable
+from productops.usecases.release_plan import outlook, usual_traffic, with_steps
+from productops.usecases.release_toggle import check_wished, flag_scene, wishes_flag
+from productops.usecases.release_windows import NOW, Start, check_start, may_start, note_start
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseWish:
-    """What somebody wants released. ``venture`` may be left out where the service tells it."""
+    """What somebody wants released. ``venture`` may be left out where the service tells it.
+
+    ``start``: at once, or at the next opening of the change windows. ``bypass``: an approved permission to start in a freeze.
+    ``train``: the train it is a member of, whose start was checked for all its members.
+    """
 
     service: str
     version: str
@@ -42,6 +51,9 @@ class ReleaseWish:
     force_downgrade: bool = False
     lift_quarantine: bool = False
     note: str = ""
+    start: Start = NOW
+    bypass: str | None = None
+    train: str | None = None
 
     def fingerprint(self) -> str:
         """SHA-256 of the wish: two requests with it are the same request."""
@@ -60,14 +72,14 @@ def request_release(context: Context, wish: ReleaseWish, *, actor: Actor, idempo
     """Write the release, not yet started. The same idempotency key and wish return the first release.
 
     Raises: NotFoundError, InvalidInputError, DowngradeError, AlreadyLiveError, QuarantinedError, ReleaseInFlightError,
-        IdempotencyError, StoreUnavailableError. Nothing is written then.
+        ChangeFrozenError, IdempotencyError, StoreUnavailableError. Nothing is written then.
     """
     return place_release(context, wish, actor=actor, idempotency_key=idempotency_key).release
 
 
 def place_release(context: Context, wish: ReleaseWish, *, actor: Actor, idempotency_key: str | None = None) -> Placed:
     """``request_release`` that also tells whether the request was a repetition. Raises: as ``request_release``."""
-    check_version(wish.version)
+    check_wished(wish.version)
     remembered = _remembered(context, wish, idempotency_key)
     if remembered is not None:
         return Placed(remembered, replayed=True)
@@ -83,7 +95,7 @@ def place_release(context: Context, wish: ReleaseWish, *, actor: Actor, idempote
 
 def plan_release(context: Context, wish: ReleaseWish, *, actor: Actor) -> Release:
     """The release that ``request_release`` would write, with every check; nothing is written. Raises: as ``request_release``."""
-    check_version(wish.version)
+    check_wished(wish.version)
     service = _find_version(context, wish)
     with context.store.write() as unit:
         release = _draft(unit, service, wish, actor=actor, context=context)
@@ -96,6 +108,8 @@ def _find_version(context: Context, wish: ReleaseWish) -> Service:
     with context.store.read() as unit:
         service = unit.catalog.service(wish.service)
     _check_owner(service, wish)
+    if wishes_flag(service, wish.strategy, wish.version):
+        return service
     if context.target is not None and not context.target.exists(service, wish.version):
         raise NotFoundError(f"version {wish.version} of {wish.service} does not exist: {_where(service, wish.version)} was not found")
     return service
@@ -114,6 +128,7 @@ def _write(context: Context, service: Service, wish: ReleaseWish, *, actor: Acto
         unit.audit.add(
             "release.requested", f"release/{release.id}", actor=actor.name, origin=actor.origin, now=now, reason=wish.note, detail=detail
         )
+        note_start(unit, release, actor=actor, now=now)
         if idempotency_key:
             unit.releases.remember(idempotency_key, wish.fingerprint(), release.id, now=now)
     return Placed(release, replayed=False)
@@ -122,8 +137,11 @@ def _write(context: Context, service: Service, wish: ReleaseWish, *, actor: Acto
 def start_release(context: Context, release: Release) -> str | None:
     """Start the flow of a stored release; returns the flow run's id.
 
-    ``None`` when the orchestrator does not answer: the release stays requested and the reconciler starts it.
+    ``None`` when the orchestrator does not answer or no change window is open: the release stays requested and the reconciler starts it.
     """
+    if not may_start(context, release):
+        log.info("release waits for a change window", release_id=release.id)
+        return None
     parameters = {
         "release_id": release.id, "venture": release.venture, "service": release.service, "version": release.version,
         "environment": release.environment.value, "strategy": release.strategy.value,
@@ -152,6 +170,8 @@ def _where(service: Service, version: str) -> str:
     source = service.spec.run.versions
     if source.kind == "git":
         return f"reference {source.ref.replace('{version}', version)} in {source.repository}"
+    if source.kind == "image":
+        return f"image {source.image.replace('{version}', version)}"
     return f"{source.kind} {source.path.replace('{version}', version)}"
 
 
@@ -162,22 +182,37 @@ def _draft(unit: Unit, service: Service, wish: ReleaseWish, *, actor: Actor, con
             f"release {active.id} ({active.title}) is {active.phase}; wait for it or roll it back first", release_id=active.id
         )
     baseline = unit.traffic.get(service.name, wish.environment).baseline_version
-    _check_version_order(wish, baseline)
+    flag = flag_scene(unit, service, wish.version, wish.environment) if wishes_flag(service, wish.strategy, wish.version) else None
+    if flag is None:
+        _check_version_order(wish, baseline)
     _check_quarantine(unit, wish)
+    starting = _starting(unit, service, wish, context=context)
     strategy = wish.strategy or service.spec.rollout.strategy
-    plan = plan_rollout(strategy, service.spec.rollout, wish.overrides)
     now = context.clock.now()
+    traffic = usual_traffic(unit, service.name, wish.environment, baseline, now_s=int(now.timestamp()))
+    scene = Scene(instances=service.spec.run.instances, has_baseline=baseline is not None, flag=flag)
+    plan = plan_rollout(strategy, with_steps(service.spec.rollout, traffic), wish.overrides, scene)
+    if baseline:
+        refuse_unable(context, service, plan)
+    expected = outlook(plan.analysis, plan.steps, traffic) if baseline else None
     return Release(
         id=str(new_id()),
         venture=service.venture,
         service=service.name,
         environment=wish.environment,
         version=wish.version,
-        baseline_version=baseline,
+        baseline_version=FlagTarget(flag.key, flag.baseline_variant).title if flag else baseline,
         strategy=strategy,
         phase=Phase.REQUESTED,
         steps=plan.steps if baseline else (),
-        plan=plan.to_dict() | {"note": wish.note, "quarantine": service.spec.rollout.quarantine, "revision": service.revision},
+        plan=plan.to_dict()
+        | {
+            "note": wish.note,
+            "quarantine": service.spec.rollout.quarantine,
+            "revision": service.revision,
+            "outlook": expected.to_dict() if expected else None,
+            **starting,
+        },
         requested_by=actor.name,
         origin=actor.origin,
         reason="",
@@ -189,6 +224,16 @@ def _draft(unit: Unit, service: Service, wish: ReleaseWish, *, actor: Actor, con
         updated_at=now,
         ended_at=None,
     )
+
+
+def _starting(unit: Unit, service: Service, wish: ReleaseWish, *, context: Context) -> dict[str, str]:
+    """What the plan notes about the start. Raises: ChangeFrozenError."""
+    if wish.train is not None:
+        return {"train": wish.train}
+    return check_start(
+        unit, venture=service.venture, service=service.name, version=wish.version, environment=wish.environment, start=wish.start,
+        bypass=wish.bypass, now=context.clock.now(),
+    )  # fmt: skip
 
 
 def _check_version_order(wish: ReleaseWish, baseline: str | None) -> None:

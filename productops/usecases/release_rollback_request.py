@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from productops.domain.release import Environment, Phase, Release
+from productops.domain.release import Cause, Environment, Phase, Release
 from productops.errors import OrchestratorError
 from productops.store.identity import new_id
 from productops.usecases.context import Actor, Context
@@ -19,13 +19,15 @@ class RollBackBegun:
     flow_run_id: str | None
 
 
-def request_roll_back(context: Context, release_id: str, *, reason: str, actor: Actor) -> RollBackBegun:
+def request_roll_back(
+    context: Context, release_id: str, *, reason: str, actor: Actor, cause: Cause = Cause.PERSON
+) -> RollBackBegun:
     """Begin a roll back. Needs no orchestrator unless the earlier version has to be started first.
 
     Raises: ConflictError, NotFoundError, StoreUnavailableError; OrchestratorError when the earlier version is being started but no
         flow waits for it: the same request, repeated once it is up, finishes the roll back.
     """
-    release = roll_back(context, release_id, reason=reason, actor=actor)
+    release = roll_back(context, release_id, reason=reason, actor=actor, cause=cause)
     if release.phase is not Phase.PROMOTED:
         return RollBackBegun(release, flow_run_id=None)
     parameters = {"service": release.service, "environment": release.environment.value, "reason": reason, "release_id": release.id}

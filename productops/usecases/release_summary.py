@@ -14,7 +14,7 @@ from productops.store import Unit
 
 def arm_summaries(unit: Unit, release: Release, *, start: datetime, end: datetime) -> dict[str, ArmSummary]:
     """Traffic of ``candidate`` and ``baseline`` in the seconds that began in ``[start, end)``."""
-    versions = {"candidate": release.version, "baseline": release.baseline_version}
+    versions = dict(zip(("baseline", "candidate"), release.arms, strict=True))
     seconds = unit.seconds.between(
         release.service, release.environment, [v for v in versions.values() if v],
         after_s=int(start.timestamp()) - 1, until_s=int(end.timestamp()) + 1,

@@ -79,6 +79,7 @@ class Backend:
     def __init__(self, thread: LoopThread, name: str) -> None:
         self.name, self.thread = name, thread
         self.code, self.health = 200, 200
+        self.delay_s = 0.0
         self.requests = self.health_checks = 0
         self._writers: set[asyncio.StreamWriter] = set()
         self._server = thread.run(asyncio.start_server(self._serve, LOOPBACK, 0))
@@ -125,6 +126,7 @@ class Backend:
             self.requests += 1
             query = dict(parse_qsl(target.query))
             code = int(query.get("code", self.code))
+            await asyncio.sleep(self.delay_s)
         if "delay" in query:
             await asyncio.sleep(float(query["delay"]))
         if "reset" in query:

@@ -21,7 +21,7 @@ from productops.errors import (
     QuarantinedError,
     ReleaseInFlightError,
 )
-from productops.usecases import release_judge, release_reconcile, release_rollback, release_run
+from productops.usecases import release_judge, release_reconcile, release_resume, release_rollback, release_run
 from productops.usecases.release_report import make_report
 from productops.usecases.release_request import ReleaseWish, request_release
 from tests.support import PRODUCTION, SOMEBODY, HandMadeAgent, add_service, running, service_spec
@@ -37,7 +37,7 @@ def request(context, version="2.0", **changes):
 
 def carry_out(context, release):
     """What flows/release.py tells, without Prefect."""
-    release_run.claim_release(context, release.id, f"run-{release.id}")
+    release_resume.claim_release(context, release.id, f"run-{release.id}")
     release_run.deploy_candidate(context, release.id, actor=SOMEBODY)
     for index in range(len(release.steps)):
         release_run.shift_traffic(context, release.id, index, actor=SOMEBODY)
@@ -106,7 +106,7 @@ def test_a_candidate_that_never_gets_healthy_ends_before_any_user_sees_it(contex
     add_service(context, live="1.0")
     release = request(context)
     with running(HandMadeAgent(context, unhealthy=frozenset({"2.0"}))):
-        release_run.claim_release(context, release.id, "run")
+        release_resume.claim_release(context, release.id, "run")
         with pytest.raises(CandidateUnhealthyError, match="did not answer /healthz"):
             release_run.deploy_candidate(context, release.id, actor=SOMEBODY)
     ended = stored(context, release.id)
@@ -175,7 +175,7 @@ def test_a_dead_holder_loses_its_lease_and_an_incident_tells_of_it(context):
     add_service(context, live="1.0")
     release = request(context)
     with running(HandMadeAgent(context)):
-        release_run.claim_release(context, release.id, "run")
+        release_resume.claim_release(context, release.id, "run")
         release_run.deploy_candidate(context, release.id, actor=SOMEBODY)
         release_run.shift_traffic(context, release.id, 0, actor=SOMEBODY)
         started = time.monotonic()
@@ -274,15 +274,15 @@ def test_an_idempotency_key_returns_the_first_release_and_refuses_another_wish(a
 def test_two_runs_of_one_release_cannot_both_act(context):
     add_service(context, live="1.0")
     release = request(context)
-    release_run.claim_release(context, release.id, "run-a")
+    release_resume.claim_release(context, release.id, "run-a")
     with pytest.raises(ConflictError, match="run-a"):
-        release_run.claim_release(context, release.id, "run-b")
+        release_resume.claim_release(context, release.id, "run-b")
 
 
 def test_a_release_whose_process_vanished_before_any_traffic_is_ended(context):
     add_service(context, live="1.0")
     release = request(context)
-    release_run.claim_release(context, release.id, "run")
+    release_resume.claim_release(context, release.id, "run")
     with context.store.write() as unit:
         unit.releases.note(release.id, heartbeat_at=context.clock.now() - timedelta(minutes=5))
     assert release_reconcile.end_abandoned(context, actor=SOMEBODY) == [release.id]

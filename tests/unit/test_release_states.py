@@ -18,7 +18,7 @@ def test_wherever_users_meet_the_candidate_there_is_a_way_back():
 
 def test_what_ended_stays_ended_but_a_promotion_can_be_rolled_back():
     assert {phase: EDGES[phase] for phase in ENDED} == {
-        Phase.PROMOTED: {Phase.ROLLING_BACK}, Phase.ROLLED_BACK: frozenset(), Phase.FAILED: frozenset(),
+        Phase.PROMOTED: {Phase.ROLLING_BACK}, Phase.PASSED: frozenset(), Phase.ROLLED_BACK: frozenset(), Phase.FAILED: frozenset(),
     }  # fmt: skip
 
 

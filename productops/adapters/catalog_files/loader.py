@@ -15,6 +15,8 @@ from pydantic import ValidationError
 from productops.adapters.catalog_files.problems import ENTRY, Problem, did_you_mean, explain
 from productops.adapters.catalog_files.yaml_documents import Document, YamlProblem, read_documents
 from productops.domain.catalog import Service, ServiceEntry, VentureEntry
+from productops.domain.catalog_flags import FlagEntry
+from productops.domain.catalog_windows import CalendarEntry, ChangeWindowEntry
 from productops.domain.release import Environment
 from productops.errors import CatalogError
 
@@ -27,7 +29,7 @@ _SAMPLE = "apiVersion: productops/v1, kind: Venture, metadata: {name: acme}"
 class LoadedEntry:
     """A valid entry and where it stands; ``base`` is the folder that its relative paths start from."""
 
-    entry: VentureEntry | ServiceEntry
+    entry: VentureEntry | ServiceEntry | FlagEntry | CalendarEntry | ChangeWindowEntry
     file: Path
     line: int
     base: Path
@@ -160,7 +162,7 @@ def _across(found: list[_Found]) -> Iterator[Problem]:
         if earlier is not each:
             where = f"{earlier.file}:{earlier.document.place.line}"
             yield each.problem(f"{kind} {name!r} is declared twice, first in {where}", "metadata", "name")
-        if kind == "Service":
+        if kind in {"Service", "Flag", "Calendar", "ChangeWindow"}:
             yield from _owner(each, ventures)
         if each.loaded and isinstance(each.loaded.entry, ServiceEntry) and earlier is each:
             yield from _hosts(each, each.loaded.entry, hosts)

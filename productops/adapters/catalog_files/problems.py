@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +13,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from productops.adapters.catalog_files.yaml_documents import Place
 from productops.domain.catalog import Entry, ServiceEntry, VentureEntry
+from productops.domain.catalog_flags import FlagEntry
+from productops.domain.catalog_windows import CalendarEntry, ChangeWindowEntry
 
-ENTRY: TypeAdapter[VentureEntry | ServiceEntry] = TypeAdapter(Entry)
+ENTRY: TypeAdapter[VentureEntry | ServiceEntry | FlagEntry | CalendarEntry | ChangeWindowEntry] = TypeAdapter(Entry)
 _SCHEMA = ENTRY.json_schema()
 _SUBJECT = re.compile(r"^[A-Z]\w+ should")
 _QUOTED = re.compile(r"'([^']*)'")
+_BRANCH = re.compile(r"(tuple|literal|function-\w+)\[")
 _SHOWN_CHARACTERS = 80
 _COLLECTIONS: dict[type, str] = {dict: "a mapping", list: "a list"}
 _TYPES = {
@@ -70,7 +73,21 @@ class _Finding:
 def explain(error: ValidationError, place: Place, file: str) -> list[Problem]:
     """What is wrong with the entry at ``place``."""
     found = error.errors(include_url=False)
-    return [_explain(_Finding(e["type"], e["loc"], e["msg"], e["input"], e.get("ctx", {})), place, file) for e in found]
+    return [_explain(_Finding(e["type"], e["loc"], e["msg"], e["input"], e.get("ctx", {})), place, file) for e in _one_branch(found)]
+
+
+def _one_branch(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Of a field that takes a word or a list pydantic complains about both: keep what is said of the kind that was written."""
+    kept = []
+    for error in found:
+        branches = [part for part in error["loc"] if isinstance(part, str) and _BRANCH.match(part)]
+        if any(part.startswith("literal") for part in branches) and isinstance(error["input"], list):
+            continue
+        if any(not part.startswith("literal") for part in branches) and isinstance(error["input"], str) and error["type"] == "tuple_type":
+            continue
+        kept.append({**error, "loc": tuple(part for part in error["loc"] if part not in branches)})
+    return kept
+
 
 
 def _explain(finding: _Finding, place: Place, file: str) -> Problem:

@@ -15,9 +15,9 @@ from pathlib import Path, PurePosixPath
 
 from productops.adapters.local_process.git_export import export, has_reference, is_url
 from productops.adapters.local_process.tools import run_tool
-from productops.domain.catalog import FolderVersions, GitVersions, Service
+from productops.domain.catalog import FolderVersions, GitVersions, ImageVersions, Service, WheelVersions
 from productops.domain.versions import check_version
-from productops.errors import DependencyError, InvalidInputError, NotFoundError
+from productops.errors import DependencyError, InvalidInputError, NotFoundError, UnsupportedError
 
 INSTALL_TIMEOUT_S = 600.0
 
@@ -39,7 +39,7 @@ class Artifacts:
         Raises: InvalidInputError for an unusable version, DependencyError when git does not answer.
         """
         check_version(version)
-        versions = service.spec.run.versions
+        versions = _files_of(service)
         if isinstance(versions, FolderVersions):
             return _source(service, versions.path, version).is_dir()
         if self._folder(service, version).is_dir():
@@ -54,7 +54,7 @@ class Artifacts:
         Raises: InvalidInputError for an unusable version, NotFoundError when it does not exist, DependencyError when git or pip fails.
         """
         check_version(version)
-        versions = service.spec.run.versions
+        versions = _files_of(service)
         if isinstance(versions, FolderVersions):
             folder = _source(service, versions.path, version)
             if not folder.is_dir():
@@ -69,6 +69,14 @@ class Artifacts:
 
     def _folder(self, service: Service, version: str) -> Path:
         return self._root / check_version(service.name) / version / _digest(service, self._python)
+
+
+def _files_of(service: Service) -> FolderVersions | GitVersions | WheelVersions:
+    """Raises: UnsupportedError for container images, which are no files to run here."""
+    versions = service.spec.run.versions
+    if isinstance(versions, ImageVersions):
+        raise UnsupportedError(f"the versions of {service.name} are container images: name the target podman in PRODUCTOPS_CONNECTIONS")
+    return versions
 
 
 def _fill(template: str, version: str) -> str:
@@ -86,7 +94,7 @@ def _repository(service: Service, versions: GitVersions) -> str:
 
 def _digest(service: Service, python: str) -> str:
     """Tells sources apart, so that a version is prepared anew when the catalog points elsewhere."""
-    versions = service.spec.run.versions
+    versions = _files_of(service)
     if isinstance(versions, GitVersions):
         source = [_repository(service, versions), versions.ref]
     else:

@@ -6,7 +6,7 @@ import uuid
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, Interval, String, Text
+from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, Interval, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from productops.store.tables.base import ENVIRONMENTS, STRATEGIES, Base, BigId, Json, one_of
@@ -40,10 +40,10 @@ class ReleaseRow(Base):
     heartbeat_at: Mapped[datetime | None]
     __table_args__ = (
         one_of("environment", *ENVIRONMENTS),
-        one_of("strategy", "canary", "blue-green"),
+        one_of("strategy", "canary", "blue-green", "rolling", "feature-toggle", "dark-launch"),
         one_of(
             "phase", "requested", "deploying", "rolling_out", "paused", "promoting", "validating",
-            "promoted", "rolling_back", "rolled_back", "failed",
+            "promoted", "passed", "rolling_back", "rolled_back", "failed",
         ),
         Index("ix_releases_service_environment_created_at", "service", "environment", "created_at"),
     )  # fmt: skip
@@ -143,3 +143,14 @@ class DeploymentOpsEvent(Base):
         one_of("pipeline_status", "pending", "running", "succeeded", "failed", "rolled_back"),
         one_of("deployment_type", *STRATEGIES),
     )
+
+
+class RecordingRow(Base):
+    """All seconds a release was judged by, compressed: they outlive the retention of the seconds themselves."""
+
+    __tablename__ = "release_recordings"
+    release_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("releases.id"), primary_key=True)
+    schema_version: Mapped[int]
+    seconds: Mapped[int]
+    payload: Mapped[bytes] = mapped_column(LargeBinary)
+    recorded_at: Mapped[datetime]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, CheckConstraint, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from productops.store.tables.base import ENVIRONMENTS, Base, one_of
+from productops.store.tables.base import ENVIRONMENTS, Base, Json, one_of
 
 
 class TrafficRow(Base):
@@ -24,6 +25,8 @@ class TrafficRow(Base):
     candidate_version: Mapped[str | None] = mapped_column(String(100))
     candidate_pct: Mapped[int] = mapped_column(default=0)
     header_only: Mapped[bool] = mapped_column(Boolean, default=False)
+    segments: Mapped[list[Any] | None] = mapped_column(Json)
+    mirror: Mapped[dict[str, Any] | None] = mapped_column(Json)
     release_id: Mapped[uuid.UUID | None]
     fence: Mapped[int] = mapped_column(BigInteger, default=0)
     lease_holder: Mapped[str | None] = mapped_column(String(120))
@@ -74,10 +77,11 @@ class InstanceRow(Base):
 
 
 class AgentRow(Base):
-    """The agent that may write the router; a second one waits until the beat stands still."""
+    """The agent that may write the router; another waits until the beat stands still. ``term`` rises with every change of holder."""
 
     __tablename__ = "agents"
     router: Mapped[str] = mapped_column(String(63), primary_key=True)
     holder: Mapped[str] = mapped_column(String(120))
+    term: Mapped[int] = mapped_column(BigInteger, default=1)
     beat: Mapped[int] = mapped_column(BigInteger)
     beat_at: Mapped[datetime]

@@ -29,7 +29,7 @@ from productops.domain.release import Cause, Phase, Release
 from productops.errors import OrchestratorError
 from productops.settings import Settings
 from productops.store import Store
-from productops.usecases import release_judge, release_rollback, release_run
+from productops.usecases import release_judge, release_resume, release_rollback, release_run
 from productops.usecases.context import Context
 from tests.support import PRODUCTION, SOMEBODY, Silent, make_context, service_spec, sqlite_url
 
@@ -49,10 +49,10 @@ class HandMadeOrchestrator:
     releases: dict[str, Mapping[str, object]] = field(default_factory=dict)
     rollbacks: dict[str, Mapping[str, object]] = field(default_factory=dict)
 
-    def start_release(self, release_id: str, parameters: Mapping[str, object]) -> str:
+    def start_release(self, release_id: str, parameters: Mapping[str, object], *, attempt: int = 0) -> str:
         self._check()
         self.releases[release_id] = parameters
-        return f"run-of-{release_id}"
+        return f"run-of-{release_id}" + (f"-{attempt}" if attempt else "")
 
     def start_rollback(self, parameters: Mapping[str, object], *, key: str) -> str:
         self._check()
@@ -193,7 +193,7 @@ def client_of(settings: Settings, token: str | None = TOKEN) -> httpx.Client:
 
 def carry_out(context: Context, release_id: str) -> Release:
     """What flows/release.py tells, without Prefect; needs a running HandMadeAgent."""
-    release = release_run.claim_release(context, release_id, f"run-of-{release_id}")
+    release = release_resume.claim_release(context, release_id, f"run-of-{release_id}")
     release_run.deploy_candidate(context, release.id, actor=SOMEBODY)
     for index in range(len(release.steps)):
         release_run.shift_traffic(context, release.id, index, actor=SOMEBODY)

@@ -50,7 +50,7 @@ def test_a_repeated_key_answers_the_same_release_and_starts_what_was_not_started
 def test_a_replay_does_not_start_a_release_again_that_runs(api):
     release_id = api.ask(key="k").json()["id"]
     with api.context.store.write() as unit:
-        unit.releases.claim(release_id, "run-1", now=api.context.clock.now())
+        unit.releases.claim(release_id, "run-1", instead_of=None, now=api.context.clock.now())
     api.orchestrator.releases.clear()
     assert api.ask(key="k").json()["flow_run"]["id"] == "run-1"
     assert not api.orchestrator.releases

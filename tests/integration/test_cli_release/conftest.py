@@ -33,8 +33,8 @@ class CarryingOut(HandMadeOrchestrator):
     carrying: bool = True
     threads: list[threading.Thread] = field(default_factory=list)
 
-    def start_release(self, release_id: str, parameters: Mapping[str, object]) -> str:
-        run = super().start_release(release_id, parameters)
+    def start_release(self, release_id: str, parameters: Mapping[str, object], *, attempt: int = 0) -> str:
+        run = super().start_release(release_id, parameters, attempt=attempt)
         if self.carrying:
             self.threads.append(threading.Thread(target=self._carry_out, args=(release_id,), daemon=True))
             self.threads[-1].start()
