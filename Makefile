@@ -34,8 +34,14 @@ down: $(VENV)/.installed  ## end what make up and make demo started
 	@$(UNPREFECT) $(BIN)/productops down $(ARGS)
 	@test ! -d .demo || $(UNPREFECT) $(BIN)/productops down --home "$(CURDIR)/.demo"
 
+# Most tests wait for real seconds to pass, so several files run at once; the end-to-end tests have the machine for themselves.
 test: $(VENV)/.installed  ## the whole suite
+ifdef ARGS
 	@$(UNPREFECT) $(BIN)/python -m pytest -q $(ARGS)
+else
+	@$(UNPREFECT) $(BIN)/python -m pytest -q -n 4 --dist loadfile tests/unit tests/integration
+	@$(UNPREFECT) $(BIN)/python -m pytest -q tests/e2e
+endif
 
 check: $(VENV)/.installed  ## lint, types, import contracts, dependencies, spelling
 	@$(BIN)/ruff check .

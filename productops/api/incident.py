@@ -24,9 +24,7 @@ class IncidentBody(Sent):
 
     model_config = ConfigDict(
         extra="forbid",
-        json_schema_extra={
-            "examples": [{"title": "Customers cannot pay", "service": "storefront", "version": "1.1.0"}]
-        },
+        json_schema_extra={"examples": [{"title": "Customers cannot pay", "service": "storefront", "version": "1.1.0"}]},
     )
     title: Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^\x00]*$")]
     service: Name

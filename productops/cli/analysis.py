@@ -101,9 +101,7 @@ def import_argo(
         print(json.dumps(translated))
         return
     for name, analysis in translated.items():
-        print(
-            f"# {name}: no statistics; `productops backtest judge=stratified` shows what the default judge would have said"
-        )
+        print(f"# {name}: no statistics; `productops backtest judge=stratified` shows what the default judge would have said")
         print(yaml.safe_dump({"rollout": {"analysis": analysis}}, sort_keys=False), end="")
 
 

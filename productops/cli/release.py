@@ -80,9 +80,7 @@ def release(
     idempotency_key: Annotated[str | None, typer.Option("--idempotency-key", help="The same key makes one release only.")] = None,
     wait: Wait = False,
     timeout: Annotated[float, typer.Option("--timeout", min=1, help="Longest wait in seconds.")] = 3600.0,
-    plan: Annotated[
-        bool, typer.Option("--plan", help="Show the steps and which harm they find; release nothing.")
-    ] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Show the steps and which harm they find; release nothing.")] = False,
     picture: Annotated[Path | None, typer.Option("--picture", help="With --plan: draw it into this SVG file, too.")] = None,
     as_json: AsJson = False,
     api_url: ApiUrl = None,

@@ -76,10 +76,16 @@ def _phase(payload: Payload) -> str:
     return f"{str(payload['to']).replace('_', ' ')}{cause}: {payload['reason']}"
 
 
+def _shift(payload: Payload) -> str:
+    title = str(payload["title"])
+    what = f"{title} of the traffic on the candidate" if title.removesuffix(" %").isdigit() else title
+    return f"step {payload['step'] + 1}: {what}, held for {payload['hold_s']:g} s"
+
+
 _LINES: dict[str, Callable[[Payload], str]] = {
     "requested": lambda p: f"requested by {p['by']}: {p['title']}",
     "phase": _phase,
-    "shift": lambda p: f"step {p['step'] + 1}: {p['title']} of the traffic on the candidate, held for {p['hold_s']:g} s",
+    "shift": _shift,
     "step_ended": lambda p: f"step {p['step'] + 1} {p['verdict']}: {p['reason']}",
     "extended": lambda p: f"step {p['step'] + 1} is held once more ({p['times']} of 3): {p['reason']}",
     "incident": lambda p: f"incident {p['incident_id']}: {p['reason']}",

@@ -187,6 +187,7 @@ def _restore_flag(context: Context, release: Release, *, cause: Cause, reason: s
     """At once: no instance has to be started. The agent ends the release as it does others."""
     with context.store.write() as unit:
         now = context.clock.now()
+        withdraw_planned(unit, release.service, release.environment, reason=f"{release.version} is rolled back", actor=actor, now=now)
         moved = unit.releases.move(release.id, Phase.ROLLING_BACK, actor=actor.name, reason=reason, now=now, cause=cause)
         undo_toggle(unit, release, actor=actor, reason=reason, now=now)
         _quarantine(unit, moved, cause=cause, reason=reason, context=context)

@@ -19,9 +19,7 @@ class RollBackBegun:
     flow_run_id: str | None
 
 
-def request_roll_back(
-    context: Context, release_id: str, *, reason: str, actor: Actor, cause: Cause = Cause.PERSON
-) -> RollBackBegun:
+def request_roll_back(context: Context, release_id: str, *, reason: str, actor: Actor, cause: Cause = Cause.PERSON) -> RollBackBegun:
     """Begin a roll back. Needs no orchestrator unless the earlier version has to be started first.
 
     Raises: ConflictError, NotFoundError, StoreUnavailableError; OrchestratorError when the earlier version is being started but no

@@ -18,7 +18,15 @@ from productops.domain.strategies.feature_toggle import MARK, FlagTarget, flag_t
 from productops.domain.strategies.plan import FlagScene
 from productops.domain.traffic import InstanceState
 from productops.domain.versions import check_version
-from productops.errors import AlreadyLiveError, ConflictError, FlagKilledError, InvalidInputError, LeaseLostError, NotFoundError
+from productops.errors import (
+    AlreadyLiveError,
+    ConflictError,
+    FlagKilledError,
+    InvalidInputError,
+    LeaseLostError,
+    NotFoundError,
+    ReleaseInFlightError,
+)
 from productops.store import Unit
 from productops.usecases.context import Actor, Context
 from productops.usecases.release_flags_change import written
@@ -50,16 +58,27 @@ def wishes_flag(service: Service, strategy: Strategy | None, version: str) -> bo
 def flag_scene(unit: Unit, service: Service, version: str, environment: Environment) -> FlagScene:
     """The flag as a release finds it.
 
-    Raises: NotFoundError, FlagKilledError, AlreadyLiveError when everybody has the variant, InvalidInputError, ConflictError when another
-        variant of it is being ramped.
+    Raises: NotFoundError, FlagKilledError, AlreadyLiveError when everybody has the variant, InvalidInputError, ReleaseInFlightError,
+        ConflictError when another variant of it is being ramped.
     """
     target = flag_target(version)
-    flag = unit.flags.get(target.flag)
+    flag = unit.flags.locked(target.flag)
+    _check_free(unit, target, environment)
     if flag.venture != service.venture:
         raise InvalidInputError(f"flag {flag.key!r} belongs to venture {flag.venture}, not {service.venture}, which owns {service.name}")
     if flag.spec.approval_required:
         raise InvalidInputError(f"flag {flag.key!r} wants every change approved, so no release can ramp it; unset approval_required")
     return _scene(flag, target, environment)
+
+
+def _check_free(unit: Unit, target: FlagTarget, environment: Environment) -> None:
+    """Several services may evaluate one flag, but only one release moves it. Raises: ReleaseInFlightError."""
+    for other in unit.releases.all_active():
+        if toggles(other) and other.environment is environment and flag_target(other.version).flag == target.flag:
+            raise ReleaseInFlightError(
+                f"release {other.id} ({other.title}) is {other.phase} and moves flag {target.flag!r}; wait for it or roll it back first",
+                release_id=other.id,
+            )
 
 
 def _scene(flag: Flag, target: FlagTarget, environment: Environment) -> FlagScene:

@@ -47,9 +47,7 @@ def test_without_a_version_the_suspects_are_named_and_nothing_is_moved(context):
     assert traffic(context).baseline_version == "2.0"
 
 
-@pytest.mark.parametrize(
-    ("rollout", "why"), [({"on_incident": "tell"}, "on_incident: tell"), ({"rollback_window_s": 0}, "recent enough")]
-)
+@pytest.mark.parametrize(("rollout", "why"), [({"on_incident": "tell"}, "on_incident: tell"), ({"rollback_window_s": 0}, "recent enough")])
 def test_the_catalog_says_whether_and_for_how_long_an_incident_undoes_a_release(context, rollout, why):
     add_service(context, spec=service_spec(**rollout), live="1.0")
     with running(HandMadeAgent(context)):

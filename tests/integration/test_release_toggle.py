@@ -218,6 +218,14 @@ def test_one_rollout_at_a_time_holds_for_flags_and_versions_alike(flagged: Conte
         request_release(flagged, ReleaseWish(service="shop", version="2.0"), actor=SOMEBODY)
 
 
+def test_a_flag_that_two_services_evaluate_is_moved_by_one_release_at_a_time(any_flagged: Context) -> None:
+    add_service(any_flagged, "cart", live="3.0")
+    request(any_flagged)
+    wish = ReleaseWish(service="cart", version=TARGET, strategy=Strategy.FEATURE_TOGGLE)
+    with pytest.raises(ReleaseInFlightError, match="moves flag 'new-checkout'"):
+        request_release(any_flagged, wish, actor=SOMEBODY)
+
+
 def carry_out(context: Context, release_id: str, run: str, *, die_after: str = "") -> Release:
     actor = Actor(name=f"flow run {run}", origin="prefect", run=run)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,14 @@ from pydantic import ValidationError
 
 from productops.adapters.envoy.exposure_log import access_log, read_line
 from productops.agent.exposures import ExposureTail, counted
+from productops.agent.leases import LeaseWatch
 from productops.domain.catalog import Rollout
 from productops.domain.exposures import exposed_arms, flag_arm, upper_bound_ms
 from productops.domain.release import Environment, Strategy
 from productops.domain.strategies import Overrides, RolloutPlan, Scene, plan_rollout
 from productops.domain.strategies.feature_toggle import FeatureToggle, flag_target
 from productops.domain.strategies.plan import FlagScene
+from productops.domain.traffic import Lease, TrafficTarget
 from productops.errors import InvalidInputError
 
 ON, OFF = "flag:new-checkout=on", "flag:new-checkout=off"
@@ -92,6 +95,19 @@ def test_names_that_are_too_long_to_be_counted_are_refused_before_anything_begin
 def test_without_users_there_is_nobody_to_give_a_flag_to() -> None:
     with pytest.raises(InvalidInputError, match="release a version first"):
         plan_rollout(Strategy.FEATURE_TOGGLE, Rollout(), Overrides(), Scene(has_baseline=False, flag=FlagScene("a", "on", "off")))
+
+
+# ---- the lease
+
+
+def test_a_lease_on_a_flag_lapses_like_one_on_traffic_though_the_router_has_no_candidate() -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    lease = Lease(holder="release 1", ttl_s=3.0, deadline=now + timedelta(seconds=3), beat=7)
+    target = TrafficTarget(*SHOP, 4, 4, "1.0", None, 0, header_only=False, release_id="1", fence=2, lease=lease)
+    watch = LeaseWatch()
+    watch.observe([target], read_at=100.0, now=now)
+    assert not target.exposed
+    assert (watch.lapsed(monotonic=102.9), watch.lapsed(monotonic=103.1)) == ({}, {SHOP: 7})
 
 
 # ---- the log

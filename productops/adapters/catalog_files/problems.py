@@ -89,7 +89,6 @@ def _one_branch(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return kept
 
 
-
 def _explain(finding: _Finding, place: Place, file: str) -> Problem:
     spot, parent = _locate(finding.loc, place)
     if finding.type.startswith("union_tag"):
