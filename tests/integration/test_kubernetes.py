@@ -429,8 +429,8 @@ def test_our_routes_follow_the_gateway_api(tmp_path: Path) -> None:
     ):
         jsonschema.validate(manifests.http_route(made, gateway="edge", gateway_namespace="infra", section="https"), schema)
     wrong = copy.deepcopy(manifests.http_route(route(5), gateway="edge"))
-    wrong["spec"]["rules"][0]["backendRefs"][0]["wieght"] = 5
-    with pytest.raises(jsonschema.ValidationError, match="wieght"):
+    wrong["spec"]["rules"][0]["backendRefs"][0]["weightt"] = 5
+    with pytest.raises(jsonschema.ValidationError, match="weightt"):
         jsonschema.validate(wrong, schema)
 
 

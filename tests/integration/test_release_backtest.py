@@ -46,8 +46,8 @@ def test_another_policy_says_something_else(context, ended):
     assert [r.then.verdict.value for r in rows] == ["passed", "passed"]
     with pytest.raises(InvalidInputError, match=r"analysis\.alpha"):
         release_backtest.backtest_releases(context, service=None, changes={"alpha": 7})
-    with pytest.raises(InvalidInputError, match=r"analysis\.alhpa"):
-        release_backtest.backtest_releases(context, service=None, changes={"alhpa": 0.1})
+    with pytest.raises(InvalidInputError, match=r"analysis\.alphaa"):
+        release_backtest.backtest_releases(context, service=None, changes={"alphaa": 0.1})
 
 
 def test_pages_of_releases_leave_none_out(context, ended):

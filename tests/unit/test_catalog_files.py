@@ -129,8 +129,10 @@ spec: {}
         'a.yaml:17: spec.run.health.interval_s: must be a number, got "1": remove the quotes',
         "a.yaml:20: spec.route.hosts.prod: must be development or staging or production, not \"prod\"; did you mean 'production'?",
         'a.yaml:21: spec.route.hosts.staging: must be a list, got "b"',
-        "a.yaml:23: spec.rollout.strategy: must be canary or blue-green or rolling or dark-launch or feature-toggle, "
-        "not \"canry\"; did you mean 'canary'?",
+        (
+            "a.yaml:23: spec.rollout.strategy: must be canary or blue-green or rolling or dark-launch or feature-toggle, "
+            "not \"canry\"; did you mean 'canary'?"
+        ),
         'a.yaml:29: spec.rollout.canary.steps[1].hold_s: must be a number, got "soon"',
         "a.yaml:31: kind: must be Venture or Service or Flag or Calendar or ChangeWindow, not \"Srvice\"; did you mean 'Service'?",
         "a.yaml:33: kind: is missing: write one of Calendar, ChangeWindow, Flag, Service, Venture",
@@ -236,8 +238,10 @@ def test_aliases_and_merged_mappings_may_share_settings(tmp_path: Path) -> None:
     assert [(rollout.strategy, rollout.validate_s) for rollout in rollouts] == [(Strategy.BLUE_GREEN, 9), (Strategy.BLUE_GREEN, 7)]
     wrong = SERVICE + "  rollout: {<<: {strategy: blue}}\n"
     assert problems(write(tmp_path, b=wrong, c="")) == [
-        "b.yaml:12: spec.rollout.strategy: must be canary or blue-green or rolling or dark-launch or feature-toggle, "
-        "not \"blue\"; did you mean 'blue-green'?"
+        (
+            "b.yaml:12: spec.rollout.strategy: must be canary or blue-green or rolling or dark-launch or feature-toggle, "
+            "not \"blue\"; did you mean 'blue-green'?"
+        )
     ]
 
 
