@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,12 @@ import pytest
 from benchmarks.fleet.exactly_once import DISPATCHERS, count_executions
 from benchmarks.fleet.queue import Queue
 from tests.integration.test_stack.lab import free_port_base
+
+
+pytestmark = pytest.mark.skipif(
+    "PRODUCTOPS_TEST_QUEUE" not in os.environ,
+    reason="minutes of Prefect on SQLite, which stands still on a busy machine; PRODUCTOPS_TEST_QUEUE=1 runs it, as `make bench ARGS=fleet` does",
+)
 
 
 @pytest.fixture

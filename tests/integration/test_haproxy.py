@@ -6,6 +6,7 @@ import http.client
 import json
 import shutil
 import subprocess
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -84,8 +85,15 @@ class PoliteLoad:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[HAProxySite]:
-    made = HAProxySite(tmp_path / "haproxy")
+def short() -> Iterator[Path]:
+    """A folder with a path that leaves room for the names of sockets."""
+    with tempfile.TemporaryDirectory(prefix="po-ha-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def site(short: Path) -> Iterator[HAProxySite]:
+    made = HAProxySite(short / "haproxy")
     try:
         made.start()
         yield made
