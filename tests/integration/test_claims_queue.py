@@ -12,10 +12,9 @@ from benchmarks.fleet.exactly_once import DISPATCHERS, count_executions
 from benchmarks.fleet.queue import Queue
 from tests.integration.test_stack.lab import free_port_base
 
-
 pytestmark = pytest.mark.skipif(
-    "PRODUCTOPS_TEST_QUEUE" not in os.environ,
-    reason="minutes of Prefect on SQLite, which stands still on a busy machine; PRODUCTOPS_TEST_QUEUE=1 runs it, as `make bench ARGS=fleet` does",
+    "TEST_QUEUE" not in os.environ,
+    reason="minutes of Prefect on SQLite, which stands still on a busy machine; TEST_QUEUE=1 runs it, as the fleet benchmark does",
 )
 
 
