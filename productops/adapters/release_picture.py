@@ -77,7 +77,7 @@ def _interval(axis: Any, start: int, points: Sequence[PicturePoint]) -> None:
     axis.fill_between([at for at, _ in known], lows, highs, color=_CANDIDATE, alpha=0.25, step="post")
     axis.axhline(1.0, color=_BASELINE, linestyle="--")
     axis.set(yscale="log", ylim=(OPEN_LOW, OPEN_HIGH), ylabel="failures: times the odds", xlabel="seconds")
-    axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}")  # powers of ten would be written as formulas, which are off
+    axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}")  # a power of ten would be a formula
 
 
 def _mark(points: Sequence[PicturePoint]) -> str:

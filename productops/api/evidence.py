@@ -19,7 +19,8 @@ from productops.usecases.release_report import draw, make_report
 router = APIRouter(include_in_schema=False)
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem}"
-    "table{border-collapse:collapse;margin:1rem 0;display:block;overflow-x:auto}td,th{border:1px solid #ccc;padding:.3rem .6rem;text-align:left;vertical-align:top}"
+    "table{border-collapse:collapse;margin:1rem 0;display:block;overflow-x:auto}"
+    "td,th{border:1px solid #ccc;padding:.3rem .6rem;text-align:left;vertical-align:top}"
     "img{max-width:100%}pre{background:#f4f4f4;padding:1rem;overflow:auto;max-height:30rem}"
 )
 # The picture is a data URL; nothing is loaded from anywhere and no script runs.
