@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 OPEN_LOW, OPEN_HIGH = 0.05, 50.0
+NOTHING = -600.0
+"""Below it stands for the logarithm of nothing."""
 _BASELINE, _CANDIDATE, _LIMIT = "#2b6cb0", "#dd6b20", "#c53030"
 
 
@@ -55,7 +57,7 @@ def draw_picture(points: Sequence[PicturePoint], *, title: str, candidate: str, 
     _pair(axes[1], seconds, points, lambda p: p.failure_ratio, "failures (%)", scale=100.0, names=(baseline, candidate))
     _pair(axes[2], seconds, points, lambda p: p.p99_ms, "p99 (ms)", scale=1.0, names=(baseline, candidate))
     limit = math.log(1 / alpha)
-    axes[3].plot(seconds, [p.log_e if math.isfinite(p.log_e) else math.nan for p in points], color=_CANDIDATE, marker=_mark(points))
+    axes[3].plot(seconds, [p.log_e if NOTHING < p.log_e < math.inf else math.nan for p in points], color=_CANDIDATE, marker=_mark(points))
     axes[3].axhline(limit, color=_LIMIT, linestyle="--", label="roll back above")
     axes[3].set(ylabel="evidence of harm (log e)")
     axes[3].legend(loc="upper left", fontsize=8)

@@ -67,7 +67,7 @@ def look_line(event: Payload, threshold: float) -> str:
     payload = event["payload"]
     return plain(
         f"{clock(event['at'])}  {payload['weight_pct']} %: candidate {arm(payload['candidate'])}; baseline {arm(payload['baseline'])}; "
-        f"log e {payload['log_e']:.2f} of {threshold:.2f}{', certified' if payload['certified'] else ''}"
+        f"{evidence(payload['log_e'], threshold)}{', certified' if payload['certified'] else ''}"
     )
 
 
@@ -93,3 +93,8 @@ _LINES: dict[str, Callable[[Payload], str]] = {
     "flag_left": lambda p: f"flag {p['flag']} stays at {p['percent']:g} % of users, where somebody else has put it",
     "rollback_prepared": lambda p: f"{p['version']} is being started again, asked for by {p['by']}: {p['reason']}",
 }
+
+
+def evidence(log_e: float | None, threshold: float) -> str:
+    """How much speaks against the candidate; a logarithm of nothing is written as -700 or not at all."""
+    return f"log e {log_e:.2f} of {threshold:.2f}" if log_e is not None and log_e > -600.0 else "no evidence of harm"

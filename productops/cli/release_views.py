@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from productops.cli.release_state import Rollout
-from productops.cli.release_text import line_of, look_line, milliseconds, percent, plain
+from productops.cli.release_text import evidence, line_of, look_line, milliseconds, percent, plain
 
 LOOK_LINE_S = 10.0
 LEASE_LOOK_S = 1.0
@@ -193,7 +193,7 @@ def _evidence(rollout: Rollout) -> Text:
     text = Text("evidence  ")
     text.append("█" * filled, style="red" if filled > BAR * 2 // 3 else "yellow")
     text.append("░" * (BAR - filled), style="dim")
-    text.append(f"▏roll back   log e {rollout.log_e:.2f} of {rollout.threshold:.2f}")
+    text.append(f"▏roll back   {evidence(rollout.log_e, rollout.threshold)}")
     if rollout.certified:
         text.append("   certified: no worse", style="green")
     return text
