@@ -142,14 +142,19 @@ def start_release(context: Context, release: Release) -> str | None:
     if not may_start(context, release):
         log.info("release waits for a change window", release_id=release.id)
         return None
+    return start_run(context, release, attempt=0)
+
+
+def start_run(context: Context, release: Release, *, attempt: int) -> str | None:
+    """Start a flow run for a release, the one after ``attempt`` others that died; ``None`` when the orchestrator does not answer."""
     parameters = {
         "release_id": release.id, "venture": release.venture, "service": release.service, "version": release.version,
         "environment": release.environment.value, "strategy": release.strategy.value,
     }  # fmt: skip
     try:
-        return context.need_orchestrator().start_release(release.id, parameters)
+        return context.need_orchestrator().start_release(release.id, parameters, attempt=attempt)
     except OrchestratorError as error:
-        log.warning("release not started yet", release_id=release.id, reason=str(error))
+        log.warning("release not started yet", release_id=release.id, attempt=attempt, reason=str(error))
         return None
 
 

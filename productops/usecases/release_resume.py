@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import structlog
-
 from productops.domain.release import EXPOSED, Cause, Phase, Release
-from productops.errors import ConflictError, LeaseLostError, OrchestratorError
+from productops.errors import ConflictError, LeaseLostError
 from productops.store import Unit
 from productops.usecases.context import Actor, Context
+from productops.usecases.release_request import start_run
 from productops.usecases.release_rollback import give_baseline_back
 from productops.usecases.run_processes import another_lives, surely_dead
 
-log = structlog.get_logger(__name__)
 RESUMES_MAX = 3
 """A release whose flow dies again and again is given up: something is wrong that starting it once more does not mend."""
 SILENT_BEFORE_LEASE = timedelta(seconds=20)
@@ -86,16 +84,8 @@ def resume_orphans(context: Context, *, actor: Actor) -> list[str]:
         if orphan.resumes >= RESUMES_MAX:
             _give_up(context, orphan, actor=actor)
             continue
-        parameters = {
-            "release_id": release.id, "venture": release.venture, "service": release.service, "version": release.version,
-            "environment": release.environment.value, "strategy": release.strategy.value,
-        }  # fmt: skip
-        try:
-            context.need_orchestrator().start_release(release.id, parameters, attempt=orphan.resumes + 1)
-        except OrchestratorError as error:
-            log.warning("release not resumed", release_id=release.id, reason=str(error))
-            continue
-        started.append(release.id)
+        if start_run(context, release, attempt=orphan.resumes + 1) is not None:
+            started.append(release.id)
     return started
 
 
