@@ -25,6 +25,7 @@ from pathlib import Path
 from benchmarks.figures import Figure, percentile, show, write
 from benchmarks.release.stack import BenchError
 from productops.domain.catalog_flags import FlagSpec
+from productops.domain.governance_access import MACHINE
 from productops.domain.release import Environment
 from productops.store import Store
 from productops.store.migrate import upgrade
@@ -39,7 +40,7 @@ FLAGS = 100
 EVALUATION_BAR_MS = 5.0
 PUSH_BAR_MS = 250.0
 PRODUCTION = Environment.PRODUCTION
-ME = Actor(name="benchmark", origin="cli")
+ME = Actor(name="benchmark", origin="cli", principal=MACHINE)
 
 
 class Silent:

@@ -32,6 +32,7 @@ from prefect.exceptions import PrefectException
 from prefect.states import Cancelled, Crashed
 
 from engine.deployments import DECLARED, POOL, register
+from productops.domain.governance_access import MACHINE
 from productops.domain.release import Release
 from productops.errors import ProductOpsError, StoreUnavailableError
 from productops.settings import Settings
@@ -69,7 +70,7 @@ URGENT = frozenset({"rollback"})
 """Flows that wait for nothing: neither their turn nor room."""
 COUNT_EVERY_S = 0.5
 FORK_WITHIN_S = 0.3
-DISPATCHER = Actor(name="dispatcher", origin="prefect")
+DISPATCHER = Actor(name="dispatcher", origin="prefect", principal=MACHINE)
 
 
 @dataclass(slots=True)

@@ -11,7 +11,8 @@ ProductOpsError
 │   └── DowngradeError           422  the version is older than the live one
 ├── NotFoundError                404  unknown venture, service, version or release
 ├── UnauthorizedError            401  no valid bearer token
-├── SelfApprovalError            403  somebody else has to approve it
+├── ForbiddenError               403  no grant of the caller allows it
+│   └── SelfApprovalError        403  somebody else has to approve it
 ├── ConflictError                409  somebody else changed it first
 │   ├── ReleaseInFlightError     409  one rollout per service and environment
 │   ├── AlreadyLiveError         409  the version is what users have already
@@ -143,10 +144,18 @@ class UnauthorizedError(ProductOpsError):
     exit_code = 77
 
 
-class SelfApprovalError(ProductOpsError):
-    """A change cannot be approved by the one who asked for it."""
+class ForbiddenError(ProductOpsError):
+    """No grant of the caller allows it; ``extra["operation"]`` names what was asked."""
 
     status = 403
+    slug = "forbidden"
+    title = "Not allowed"
+    exit_code = 77
+
+
+class SelfApprovalError(ForbiddenError):
+    """A change cannot be approved by the one who asked for it."""
+
     slug = "self-approval"
     title = "Somebody else has to approve it"
     exit_code = 77

@@ -11,6 +11,7 @@ from prefect.artifacts import acreate_link_artifact, acreate_progress_artifact, 
 from blocks.installation import api_token, context, settings
 from productops.domain.analysis import Look
 from productops.domain.evidence_link import evidence_url
+from productops.domain.governance_access import MACHINE
 from productops.domain.release import Cause, Environment, Release, Strategy
 from productops.domain.release_hold import StepOutcome
 from productops.domain.strategies import Overrides
@@ -22,12 +23,12 @@ from tasks.retries import BACKOFF, JITTER, RETRIES, may_succeed_later
 
 def actor() -> Actor:
     """Who acts in this process: the flow run by its name."""
-    return Actor(name=f"flow run {runtime.flow_run.name or 'unnamed'}", origin="prefect")
+    return Actor(name=f"flow run {runtime.flow_run.name or 'unnamed'}", origin="prefect", principal=MACHINE)
 
 
 def holder() -> Actor:
     """The flow run that carries a release out: what it does is refused once another run has taken the release over."""
-    return Actor(name=f"flow run {runtime.flow_run.name or 'unnamed'}", origin="prefect", run=str(runtime.flow_run.id))
+    return Actor(name=f"flow run {runtime.flow_run.name or 'unnamed'}", origin="prefect", principal=MACHINE, run=str(runtime.flow_run.id))
 
 
 def retrying(name: str, run_name: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from productops.domain.analysis import ArmSecond, LatencyHistogram
 from productops.domain.catalog import ServiceSpec
+from productops.domain.governance_access import MACHINE
 from productops.domain.release import Environment
 from productops.domain.traffic import Instance, InstanceState
 from productops.store import Store
@@ -19,7 +20,7 @@ from productops.store.migrate import upgrade
 from productops.usecases.context import Actor, Context
 from productops.usecases.release_rollback import finish_rollbacks, lapse_lease
 
-SOMEBODY = Actor(name="tester", origin="cli")
+SOMEBODY = Actor(name="tester", origin="cli", principal=MACHINE)
 PRODUCTION = Environment.PRODUCTION
 
 
@@ -98,7 +99,7 @@ class HandMadeAgent:
         with self.context.store.write() as unit:
             for target in unit.traffic.all():
                 unit.traffic.confirm(target.service, target.environment, generation=target.generation, now=self.context.clock.now())
-        finish_rollbacks(self.context, actor=Actor("agent", "agent"))
+        finish_rollbacks(self.context, actor=Actor("agent", "agent", MACHINE))
 
     def _start_instances(self) -> None:
         with self.context.store.write() as unit:
@@ -129,7 +130,7 @@ class HandMadeAgent:
             if beat != target.lease.beat:
                 self._beats[target.service] = (target.lease.beat, time.monotonic())
             elif time.monotonic() - since > target.lease.ttl_s:
-                lapse_lease(self.context, target.service, target.environment, beat=beat, actor=Actor("agent", "agent"))
+                lapse_lease(self.context, target.service, target.environment, beat=beat, actor=Actor("agent", "agent", MACHINE))
 
     def _count(self) -> None:
         """One second of traffic, deterministic: failures are the share times the requests, rounded."""

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field, replace
 from productops.agent.leases import Key, LeaseWatch
 from productops.agent.routes import Place, Snapshot
 from productops.domain.catalog import Service
+from productops.domain.governance_access import MACHINE
 from productops.domain.routing import VersionKey
 from productops.domain.traffic import Instance, InstanceState
 from productops.ports import InstanceTarget, Router
 from productops.store import Unit
 from productops.usecases.context import Actor, Context
 
-ACTOR = Actor(name="agent", origin="agent")
+ACTOR = Actor(name="agent", origin="agent", principal=MACHINE)
 
 
 @dataclass(slots=True)

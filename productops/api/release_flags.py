@@ -36,6 +36,7 @@ from productops.api.release_flags_schemas import (
 )
 from productops.api.wiring import ActorDep, ContextDep
 from productops.domain.catalog_flags import FLAG_KEY
+from productops.domain.governance_access import MACHINE
 from productops.domain.release import Environment
 from productops.domain.release_flags.changes import Edit, Kill, RampTo, Revive
 from productops.domain.release_flags.evaluate import Answer, FlagSet
@@ -66,7 +67,7 @@ Named = Annotated[
 
 def _acting(default: ActorDep, actor: Named = None) -> Actor:
     """Who acts: the one place to change once callers have accounts of their own."""
-    return Actor(name=actor, origin=default.origin) if actor else default
+    return Actor(name=actor, origin=default.origin, principal=MACHINE) if actor else default
 
 
 FlagActorDep = Annotated[Actor, Depends(_acting)]

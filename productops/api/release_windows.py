@@ -23,6 +23,7 @@ from productops.api.release_windows_schemas import (
     WindowsOut,
 )
 from productops.api.wiring import ActorDep, ContextDep
+from productops.domain.governance_access import MACHINE
 from productops.domain.release import Environment
 from productops.domain.release_windows_feed import PATH, feed_key, feed_path
 from productops.errors import NotFoundError, UnauthorizedError
@@ -46,7 +47,7 @@ Named = Annotated[
 
 def _acting(default: ActorDep, name: Named = None) -> Actor:
     """Who acts: the one place to change once callers have accounts of their own."""
-    return Actor(name=name, origin=default.origin) if name else default
+    return Actor(name=name, origin=default.origin, principal=MACHINE) if name else default
 
 
 PersonDep = Annotated[Actor, Depends(_acting)]

@@ -10,6 +10,7 @@ from productops.adapters.connections import build_target, load_connections, rout
 from productops.adapters.doorbell import Doorbell
 from productops.adapters.prefect_api import PrefectApi, starts_at_once
 from productops.api.streams import Streams
+from productops.domain.governance_access import MACHINE
 from productops.settings import Settings
 from productops.store import Store
 from productops.usecases.context import Actor, Context
@@ -40,7 +41,7 @@ def _streams(request: Request) -> Streams:
 
 
 def _actor() -> Actor:
-    return Actor(name="api", origin="api")
+    return Actor(name="api", origin="api", principal=MACHINE)
 
 
 ContextDep = Annotated[Context, Depends(_context)]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from productops.cli.release import ApiUrl, AsJson, Home, api
+from productops.domain.governance_access import MACHINE
 
 if TYPE_CHECKING:
     from productops.domain.governance_audit import Anchor
@@ -230,7 +231,7 @@ class _Opened:
 def _actor(settings: Settings) -> Actor:
     from productops.usecases.context import Actor
 
-    return Actor(name=settings.user or "somebody", origin="cli")
+    return Actor(name=settings.user or "somebody", origin="cli", principal=MACHINE)
 
 
 def _utc(time: datetime | None) -> str | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from productops.cli.release import ApiUrl, AsJson, Home, api
+from productops.domain.governance_access import MACHINE
 
 if TYPE_CHECKING:
     from productops.adapters.catalog_files import LoadedEntry
@@ -61,7 +62,7 @@ def _apply(settings: Settings, entries: list[LoadedEntry], *, plan_only: bool, q
     url = database_url(settings)
     upgrade(url)
     context = Context(store=Store(url), doorbell=Doorbell(settings.doorbell_port), lease_ttl_s=settings.lease_ttl_s)
-    actor = Actor(name=settings.user or "somebody", origin="cli")
+    actor = Actor(name=settings.user or "somebody", origin="cli", principal=MACHINE)
     try:
         planned = [asdict(c) for c in apply_catalog(context, entries, actor=actor, plan_only=True)]
         if plan_only:

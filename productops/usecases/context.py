@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from productops.domain.capabilities import RouterCapabilities
-from productops.errors import OrchestratorError
+from productops.domain.governance_access import Operation, Principal, Scope, decide
+from productops.domain.release import Environment
+from productops.errors import ForbiddenError, OrchestratorError
 from productops.ports import Doorbell, InstanceTarget, Orchestrator
 from productops.store import Store
 
@@ -30,14 +32,22 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts and through which door: ``api``, ``cli``, ``prefect``, ``agent``.
+    """Who acts, what they were granted, and through which door: ``api``, ``cli``, ``prefect``, ``agent``.
 
-    ``run`` is the flow run that carries a release out; what it does is refused once another run has taken the release over.
+    ``name`` is the principal's, or what one of our own programs calls itself. ``run`` is the flow run that carries a
+    release out; what it does is refused once another run has taken the release over.
     """
 
     name: str
     origin: str
+    principal: Principal
     run: str | None = None
+
+    def check(self, operation: Operation, *, venture: str | None = None, environment: Environment | None = None) -> None:
+        """Ask the one place that decides; no venture, no environment: all of them. Raises: ForbiddenError with the reason."""
+        decision = decide(self.principal, operation, Scope(venture, environment))
+        if not decision.allowed:
+            raise ForbiddenError(decision.reason, operation=operation.value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from productops.domain.catalog_flags import FlagSpec, FlagState, Segment
+from productops.domain.governance_access import MACHINE
 from productops.domain.release import Environment
 from productops.domain.release_flags.changes import (
     AnyOperation,
@@ -178,7 +179,7 @@ def apply_due_changes(context: Context) -> list[str]:
 
 
 def _apply_due(context: Context, change: Change, now: datetime) -> bool:
-    scheduler = Actor(name=change.author, origin="schedule")
+    scheduler = Actor(name=change.author, origin="schedule", principal=MACHINE)
     try:
         with context.store.write() as unit:
             flag = unit.flags.get(change.key)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from productops.domain.governance_access import MACHINE
 from productops.domain.release import Cause
 from productops.errors import NotFoundError
 from productops.store.runs import OpenRun
@@ -19,7 +20,7 @@ from productops.usecases.context import Actor, Context
 from productops.usecases.release_rollback import give_baseline_back
 from productops.usecases.run_processes import lives
 
-PREFECT = Actor(name="somebody in Prefect", origin="prefect")
+PREFECT = Actor(name="somebody in Prefect", origin="prefect", principal=MACHINE)
 STARTED_WITHIN = timedelta(seconds=15)
 """A claim without a process after this long is anybody's: whoever made it is dead or too slow, and will find that out."""
 _LOOK_S = 0.5

@@ -18,6 +18,7 @@ from productops.adapters.doorbell import Doorbell
 from productops.adapters.envoy import EnvoyRouter
 from productops.cli.stack.ports import is_free, stack_ports
 from productops.domain.catalog import ServiceSpec
+from productops.domain.governance_access import MACHINE
 from productops.domain.release import Environment, Release, Strategy
 from productops.domain.strategies import Overrides
 from productops.domain.traffic import Instance, TrafficTarget
@@ -32,7 +33,7 @@ from tests.integration.envoy_support import LOOPBACK, Load, LoopThread, eventual
 
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCTION = Environment.PRODUCTION
-SOMEBODY = Actor(name="tester", origin="cli")
+SOMEBODY = Actor(name="tester", origin="cli", principal=MACHINE)
 
 # An HTTP/1.1 server of a few lines. The file behaviour.json beside it says how it behaves: delay_s, status, price, broken_health.
 SERVER = """

@@ -17,6 +17,7 @@ import structlog
 from productops.adapters.doorbell import Doorbell
 from productops.domain.analysis import Verdict
 from productops.domain.catalog_flags import FlagSpec, Ramp
+from productops.domain.governance_access import MACHINE
 from productops.domain.release import Cause, Release
 from productops.logs import set_up_logs
 from productops.settings import Settings
@@ -139,7 +140,7 @@ def stored(context: Context, release_id: str) -> Release:
 
 def carry_out(context: Context, release_id: str, *, run: str) -> Release:
     """What flows/release.py tells, without Prefect."""
-    actor = Actor(name=f"flow run {run}", origin="prefect", run=run)
+    actor = Actor(name=f"flow run {run}", origin="prefect", principal=MACHINE, run=run)
     release = release_resume.claim_release(context, release_id, run)
     release_run.deploy_candidate(context, release_id, actor=actor)
     for index in range(len(release.steps)):

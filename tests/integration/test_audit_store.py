@@ -15,6 +15,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from productops.adapters.audit_anchors import AnchorFolder, is_signed, read_or_make_key
+from productops.domain.governance_access import MACHINE
 from productops.domain.governance_audit import TOMBSTONE, AuditFilter
 from productops.domain.governance_audit_proof import Misfit
 from productops.errors import AuditBrokenError, InvalidInputError, NotFoundError
@@ -311,7 +312,7 @@ def test_an_anchor_is_written_when_something_is_new_and_finds_what_was_done_sinc
     assert found_broken(any_context, trusted) == (12, Misfit.TRUNCATED)
     for said in ("entry 12 truncated: the log ends with entry 11", "entry 13 truncated: the log ends with entry 12"):
         with pytest.raises(AuditBrokenError, match=said):
-            write_anchor(any_context, key, book, actor=Actor("flow run x", "prefect"))
+            write_anchor(any_context, key, book, actor=Actor("flow run x", "prefect", MACHINE))
     with any_context.store.read() as unit:
         incidents = unit.incidents.newest()
         assert [(i["type"], i["severity"], i["status"]) for i in incidents] == [("security", "SEV2", "open")]

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from productops.domain.governance_access import MACHINE
 from productops.domain.release import Cause, Phase
 from productops.errors import ConflictError, IllegalTransitionError, LeaseLostError, OrchestratorError, TakenOverError
 from productops.usecases import release_judge, release_resume, release_rollback, release_run, run_claims
@@ -48,7 +49,7 @@ def context(tmp_path):
 
 
 def run_of(name):
-    return Actor(name=f"flow run {name}", origin="prefect", run=name)
+    return Actor(name=f"flow run {name}", origin="prefect", principal=MACHINE, run=name)
 
 
 def carry_out(context, release_id, name, *, die_after=()):

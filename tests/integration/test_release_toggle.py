@@ -12,6 +12,7 @@ import pytest
 
 from productops.domain.analysis import ArmSecond, LatencyHistogram
 from productops.domain.catalog_flags import FlagSpec, Ramp, Segment
+from productops.domain.governance_access import MACHINE
 from productops.domain.release import Cause, Phase, Release, Strategy
 from productops.domain.strategies import Overrides
 from productops.errors import (
@@ -227,7 +228,7 @@ def test_a_flag_that_two_services_evaluate_is_moved_by_one_release_at_a_time(any
 
 
 def carry_out(context: Context, release_id: str, run: str, *, die_after: str = "") -> Release:
-    actor = Actor(name=f"flow run {run}", origin="prefect", run=run)
+    actor = Actor(name=f"flow run {run}", origin="prefect", principal=MACHINE, run=run)
 
     def reached(point: str) -> None:
         if point == die_after:

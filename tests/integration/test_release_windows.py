@@ -8,6 +8,7 @@ import pytest
 from productops.adapters.calendar_sources import CalendarSources
 from productops.adapters.calendar_writing import write_feed
 from productops.adapters.catalog_files import load_catalog
+from productops.domain.governance_access import MACHINE
 from productops.domain.release import Cause, Environment, Phase, Release, Strategy
 from productops.domain.release_windows import BypassState
 from productops.domain.release_windows_feed import FeedEntry
@@ -25,7 +26,7 @@ from productops.usecases.release_windows_refresh import refresh_calendars
 from tests.integration.test_api.support import HandMadeOrchestrator
 from tests.support import PRODUCTION, SOMEBODY, add_service
 
-ANN, BOB = Actor("ann", "cli"), Actor("bob", "api")
+ANN, BOB = Actor("ann", "cli", MACHINE), Actor("bob", "api", MACHINE)
 SOURCES = CalendarSources()
 VENTURE = "apiVersion: productops/v1\nkind: Venture\nmetadata: {name: apollo}\n"
 
@@ -266,10 +267,10 @@ def test_two_people_can_let_one_release_start_during_a_freeze(frozen):
     with pytest.raises(ChangeFrozenError, match="is not approved yet: somebody other than ann"):
         request_release(frozen, wish(bypass=asked.id), actor=ANN)
     with pytest.raises(SelfApprovalError):
-        approve_bypass(frozen, asked.id, note="", actor=Actor("ANN ", "api"))
+        approve_bypass(frozen, asked.id, note="", actor=Actor("ANN ", "api", MACHINE))
     assert approve_bypass(frozen, asked.id, note="go", actor=BOB).approved_by == "bob"
     with pytest.raises(ConflictError, match="approved by bob already"):
-        approve_bypass(frozen, asked.id, note="", actor=Actor("eve", "api"))
+        approve_bypass(frozen, asked.id, note="", actor=Actor("eve", "api", MACHINE))
     placed = place_release(frozen, wish(bypass=asked.id), actor=ANN, idempotency_key="k")
     assert start_release(frozen, placed.release) is not None
     assert place_release(frozen, wish(bypass=asked.id), actor=ANN, idempotency_key="k").replayed

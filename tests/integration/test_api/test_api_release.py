@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from productops.domain.governance_access import MACHINE
 from productops.domain.release import Phase
 from productops.domain.traffic import Instance, InstanceState
 from productops.store import Store
@@ -227,7 +228,7 @@ def test_a_lapsed_lease_shows_its_incident(api):
     hold(api, release_id, ttl_s=1)
     with api.context.store.read() as unit:
         beat = unit.traffic.get("shop", PRODUCTION).lease.beat
-    assert lapse_lease(api.context, "shop", PRODUCTION, beat=beat, actor=Actor("agent", "agent"))
+    assert lapse_lease(api.context, "shop", PRODUCTION, beat=beat, actor=Actor("agent", "agent", MACHINE))
     release = api.client.get(f"{OPS}/releases/{release_id}").json()
     assert (release["phase"], release["cause"]) == ("rolling_back", "lease_lapsed")
     assert [(i["severity"], i["status"]) for i in release["incidents"]] == [("SEV3", "open")]

@@ -10,6 +10,7 @@ import pytest
 
 from productops.adapters.catalog_files import load_catalog
 from productops.domain.catalog_flags import FlagSpec, Segment
+from productops.domain.governance_access import MACHINE
 from productops.domain.release import Environment
 from productops.domain.release_flags import ChangeState, StaleReason
 from productops.domain.release_flags.changes import Archive, Edit, Kill, RampTo, RestoreTo
@@ -45,7 +46,7 @@ from tests.integration.test_flags.conftest import make_flag
 from tests.support import PRODUCTION
 
 KEY = "new-checkout"
-MIA, TOM = Actor("mia", "api"), Actor("tom", "api")
+MIA, TOM = Actor("mia", "api", MACHINE), Actor("tom", "api", MACHINE)
 HOUR = timedelta(hours=1)
 
 
