@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import tarfile
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -85,13 +86,13 @@ def rootfs(files: dict[str, bytes]) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+def engine() -> Iterator[Engine]:
     for program, package in (("podman", "podman"), ("runc", "runc"), ("busybox", "busybox-static")):
         if shutil.which(program) is None:
             pytest.skip(f"no {program} here: apt-get install --no-install-recommends {package}")
     if os.geteuid() != 0:
         pytest.skip("containers of these tests need root")
-    folder = tmp_path_factory.mktemp("podman")
+    folder = Path(tempfile.mkdtemp(prefix="po-podman-"))  # Podman takes a run root of at most 50 characters
     (folder / "containers.conf").write_text(CONF)
     place = folder / "p.sock"
     command = ["podman", "--root", str(folder / "root"), "--runroot", str(folder / "run"), "--storage-driver", "vfs"]
@@ -110,6 +111,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     finally:
         process.terminate()
         process.wait(20)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
