@@ -15,7 +15,7 @@ import json
 import os
 import signal
 import sys
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from prefect.logging.handlers import APILogWorker
 from blocks.installation import context
 from engine.deployments import DECLARED, load_flows
 from engine.listener import listen
+from engine.reporting import LATE, reporting_late
 from productops.errors import StoreUnavailableError
 from productops.logs import set_up_logs
 from productops.settings import Settings, load_settings
@@ -151,9 +152,10 @@ def _run_and_exit(flows: dict[str, Flow[..., Any]], line: str, *, owner: str) ->
 
 
 async def _run(flow: Flow[..., Any], run: FlowRun) -> int:
-    state: Any = run_flow(flow, flow_run=run, parameters=run.parameters, return_type="state")
-    if asyncio.iscoroutine(state):
-        state = await state
+    async with reporting_late(run, flow.name) if flow.name in LATE else nullcontext():
+        state: Any = run_flow(flow, flow_run=run, parameters=run.parameters, return_type="state")
+        if asyncio.iscoroutine(state):
+            state = await state
     return 0 if state is not None and state.is_completed() else 1
 
 

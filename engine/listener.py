@@ -98,6 +98,7 @@ class Listener:
     _looked: dict[UUID, float] = field(default_factory=dict)
     _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
     _ask_again: dict[str, float] = field(default_factory=dict)
+    _starts: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(STARTS_AT_ONCE))
     _reads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
     _passed_on: list[float] = field(default_factory=list)
     _counted: int = 0
@@ -196,7 +197,8 @@ class Listener:
         now = time.monotonic()
         if now < self._ask_again.get(release.id, now):
             return
-        run_id = await asyncio.to_thread(start_release, self.starting or self.context, release)
+        async with self._starts:  # here, not in threads: those are needed for claims
+            run_id = await asyncio.to_thread(start_release, self.starting or self.context, release)
         log.info("release started late", release_id=release.id, flow_run_id=run_id)
         self._ask_again = {key: at for key, at in self._ask_again.items() if at > now}
         self._ask_again[release.id] = time.monotonic() + (RESUME_EVERY_S if run_id is None else ASK_AGAIN_S)
@@ -321,7 +323,7 @@ class Listener:
         self._cancelling.pop(run_id, None)
         if not states or attempt_of(states) > dead.attempt:
             return True
-        if not has_run(states):
+        if not has_run(states) and not await asyncio.to_thread(run_claims.has_begun, self.context, dead.flow_run_id):
             await self._bury_unbegun(client, run_id, states)
             return False
         if end_of(states) is not None:
@@ -359,15 +361,15 @@ def _waits(state: State, *, now: datetime) -> bool:
 def listen(settings: Settings, *, owner: str, pipe: int, ready_file: str, declared: Path = DECLARED) -> None:
     """Body of the listener process."""
     from productops.adapters.doorbell import Doorbell
-    from productops.adapters.prefect_api import PrefectApi, starts_at_once
+    from productops.adapters.prefect_api import connect_prefect
 
     context = Context(
         store=Store(settings.sqlalchemy_url),
         doorbell=Doorbell(settings.doorbell_port),
         lease_ttl_s=settings.lease_ttl_s,
-        orchestrator=PrefectApi(settings.prefect_api_url, at_once=starts_at_once(settings.prefect_database_url)),
+        orchestrator=connect_prefect(settings),
     )
-    patient = PrefectApi(settings.prefect_api_url, timeout_s=START_WITHIN_S, patience_s=START_WITHIN_S / 2, at_once=STARTS_AT_ONCE)
+    patient = connect_prefect(settings, timeout_s=START_WITHIN_S, patience_s=START_WITHIN_S / 2, at_once=STARTS_AT_ONCE)
     listener = Listener(
         context=context, owner=owner, pipe=pipe, ready_file=ready_file, declared=declared, parent=os.getppid(),
         runs_max=settings.flow_runs_max, starting=replace(context, orchestrator=patient),

@@ -18,7 +18,10 @@ from types import TracebackType
 from typing import Any, Self
 
 import httpx
+from pydantic import SecretStr
 
+from productops.adapters.prefect_api import auth_header
+from productops.adapters.prefect_auth import prefect_auth
 from productops.cli.stack import prefect_database
 from productops.cli.stack.environment import our_environment, prefect_server_environment
 from productops.cli.stack.prefect_environment import prefect_home
@@ -53,7 +56,8 @@ class Queue:
         prefect_database.prepare(settings)
         where = ("--host", "127.0.0.1", "--port", str(settings.prefect_port))
         self._start("server", ("prefect", "server", "start", *where), prefect_server_environment(settings), cwd=prefect_home(settings))
-        self.http = httpx.Client(base_url=settings.prefect_api_url, timeout=30, trust_env=False)
+        headers = auth_header(prefect_auth(settings))
+        self.http = httpx.Client(base_url=settings.prefect_api_url, timeout=30, trust_env=False, headers=headers)
         try:
             self.until(lambda: self.http.get("/health").is_success, within_s=START_S, what="the Prefect server answers")
         except BaseException:
@@ -69,8 +73,9 @@ class Queue:
         """The settings of one process."""
         database = self.database_url or f"sqlite:///{self.folder / 'productops.db'}"
         return Settings(
-            home=self.folder / name, port_base=self.port_base, database_url=database, prefect_database_url=self.prefect_database_url
-        )
+            home=self.folder / name, port_base=self.port_base, database_url=database, prefect_database_url=self.prefect_database_url,
+            prefect_auth=SecretStr(prefect_auth(Settings(home=self.folder))),  # one server, homes as on several machines
+        )  # fmt: skip
 
     def environment(self, name: str) -> dict[str, str]:
         """What one process is given."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import asdict, dataclass
+from collections import Counter
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.figures import Figure, console, percentile, show, write
 from benchmarks.fleet.exactly_once import DISPATCHERS, count_executions
@@ -13,6 +15,9 @@ from benchmarks.fleet.queue import Queue
 from benchmarks.fleet.releases import FleetStack, Wave, release_all, tell, visitors
 from benchmarks.release.stack import BenchError, prepared
 from examples.demo.stack import free_port_base
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 STORE = "PRODUCTOPS_BENCH_DATABASE_URL"
 PREFECT = "PRODUCTOPS_BENCH_PREFECT_DATABASE_URL"
@@ -69,7 +74,7 @@ def _runs(wanted: Plan) -> list[Figure]:
         Figure("second executions turned away", count.turned_away, "", detail="processes of workers that found the run claimed"),
         Figure("runs a minute", wanted.runs / count.took_s * 60, "", detail=f"{count.took_s:.0f} s in all"),
     ]
-    write("fleet", "runs", figures, asdict(count))
+    write("fleet", "runs", figures, _plain(count))
     show("runs", figures)
     return figures
 
@@ -90,7 +95,7 @@ def _releases(wanted: Plan) -> list[Figure]:
     lost = sum(number for status, number in seen.items() if status in {0, 502, 503, 504})
     figures = _figures(canary, count=len(names), how=prefect_kind(prefect))
     figures.append(Figure("requests lost meanwhile", lost, "", 0, detail=f"of {sum(seen.values()):,}"))
-    write("fleet", "releases", figures, {"first": asdict(first), "canary": asdict(canary), "answers": dict(seen)})
+    write("fleet", "releases", figures, {"first": _plain(first), "canary": _plain(canary), "answers": dict(seen)})
     show("releases at the same moment", figures)
     return figures
 
@@ -108,6 +113,12 @@ def _figures(wave: Wave, *, count: int, how: str) -> list[Figure]:
             "memory, all processes", wave.memory_mb, "MB", detail=f"{wave.processes} processes, instances included; proportional set size"
         ),
     ]
+
+
+def _plain(measured: DataclassInstance) -> dict[str, Any]:
+    """For JSON; ``asdict`` makes a counter of a counter's items."""
+    values = {field.name: getattr(measured, field.name) for field in fields(measured)}
+    return {name: dict(value) if isinstance(value, Counter) else value for name, value in values.items()}
 
 
 def prefect_kind(url: str) -> str:

@@ -23,6 +23,7 @@ class RouterCapabilities:
     ``counters``: it counts requests and failures by version itself. ``sticky``: it keeps a user on one version while weights rise.
     ``test_header``: a header can choose the version. ``mirror``: it can copy requests to a version whose answers nobody sees.
     ``segments``: a rule can send some users to the candidate. ``without_baseline``: it can serve a share of a first version.
+    ``exposures``: it writes down what answers say of a flag, so that exposed users can be compared with the others.
     """
 
     router: str
@@ -34,9 +35,10 @@ class RouterCapabilities:
     mirror: bool = False
     segments: bool = False
     without_baseline: bool = True
+    exposures: bool = False
 
 
-ENVOY = RouterCapabilities("Envoy", LatencyDetail.HISTOGRAM, mirror=True, segments=True)
+ENVOY = RouterCapabilities("Envoy", LatencyDetail.HISTOGRAM, mirror=True, segments=True, exposures=True)
 """The embedded router; everything the strategies know."""
 
 
@@ -52,6 +54,7 @@ class RouterNeeds:
     counters: bool = True
     latency_quantiles: bool = False
     without_baseline: bool = False
+    exposures: bool = False
 
 
 def missing(able: RouterCapabilities, needs: RouterNeeds) -> list[str]:
@@ -64,6 +67,8 @@ def missing(able: RouterCapabilities, needs: RouterNeeds) -> list[str]:
         "mirrored requests, which dark-launch needs": needs.mirror and not able.mirror,
         "steps for a segment of the users": needs.segments and not able.segments,
         "a share of traffic without a baseline": needs.without_baseline and not able.without_baseline,
+        "exposures to a flag, which feature-toggle is judged by: it does not read x-productops-exposure; put the embedded Envoy before the "
+        "service, or ramp the flag by hand with productops flag": needs.exposures and not able.exposures,
         "requests and failures by version; name a metric source that counts them": needs.counters and not able.counters,
         "p50, p90 and p99: it reports no histogram; name a metric source that has one, or set rollout.analysis.weights of all three to 0":
             needs.latency_quantiles and able.latency is not LatencyDetail.HISTOGRAM,

@@ -11,6 +11,7 @@ from productops.domain.catalog_analysis import Analysis
 from productops.domain.release import Step
 
 SILENT_S = 5.0
+"""No step ends well on measurements older than that: it is held until one arrives, at most for the policy's ``unmeasured_max_s``."""
 SUSPICIOUS = 0.5
 """Share of the evidence a roll back needs from which on no hold ends well."""
 
@@ -35,6 +36,11 @@ class Held:
     measured_s: int
     silent_s: float
 
+    @property
+    def unmeasured(self) -> bool:
+        """Whether nothing is known of how the candidate does just now."""
+        return self.measured_s == 0 or self.silent_s > SILENT_S
+
 
 def is_suspicious(look: Look | None, analysis: Analysis) -> bool:
     """Whether the candidate looks worse, though not beyond doubt: more time will tell."""
@@ -46,6 +52,17 @@ def early_end(index: int, analysis: Analysis, look: Look | None, *, fresh: int) 
     if analysis.promote_on != "certificate" or look is None or look.verdict is not Verdict.PASSED or fresh <= 0:
         return None
     return StepOutcome(index, Verdict.PASSED, proceed=True, reason=look.reason, evidence=look.evidence)
+
+
+def gone_blind(index: int, analysis: Analysis, look: Look | None, held: Held) -> StepOutcome | None:
+    """A candidate that nobody has measured for too long must go, in the middle of a hold as at its end.
+
+    A shorter gap is no harm: our own collector may lag on a busy machine, and its lease is alive.
+    """
+    if held.silent_s <= analysis.unmeasured_max_s:
+        return None
+    reason = f"no measurement arrived in the last {held.silent_s:.0f} s (unmeasured_max_s: {analysis.unmeasured_max_s:g}); is the agent up?"
+    return StepOutcome(index, Verdict.INCONCLUSIVE, proceed=False, reason=reason, evidence=look.evidence if look else {})
 
 
 def at_end_of_hold(index: int, step: Step, analysis: Analysis, look: Look | None, held: Held) -> StepOutcome:

@@ -27,7 +27,7 @@ def refuse_unable(context: Context, service: Service, plan: RolloutPlan) -> None
 
 
 def needs_of(service: Service, plan: RolloutPlan) -> RouterNeeds:
-    """What the steps that move traffic ask of the router; steps of a flag move none."""
+    """What the steps ask of the router; those of a flag move no traffic, but somebody must see who was exposed."""
     steps = [step for step in plan.steps if step.flag_pct is None]
     exposing = [step for step in steps if step.weight_pct or step.segments]
     return RouterNeeds(
@@ -37,6 +37,7 @@ def needs_of(service: Service, plan: RolloutPlan) -> RouterNeeds:
         mirror=any(step.mirror is not None for step in steps),
         segments=any(step.segments for step in steps),
         counters=bool(steps),
+        exposures=any(step.flag_pct is not None for step in plan.steps),
         latency_quantiles=bool(steps) and _judges_latency(plan.analysis),
     )
 

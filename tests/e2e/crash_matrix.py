@@ -22,14 +22,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from productops.domain.exposures import EXPOSURE_HEADER
 from productops.domain.release import Phase, Release
 from productops.errors import StoreUnavailableError
-from tests.e2e.real_stack import GRACE_S, RealStack, until
+from tests.e2e.real_stack import GRACE_S, PRODUCTION, RealStack, until
 from tests.e2e.users import Users
 from tests.integration.test_stack.lab import free_port_base
 
 GOOD = ("1.0.0", "1.1.0")
-STRATEGIES = ("canary", "blue-green", "rolling", "dark-launch")
+TOGGLE = "feature-toggle"
+STRATEGIES = ("canary", "blue-green", "rolling", "dark-launch", TOGGLE)
+FLAG, VARIANT = "new-checkout", "on"
+TOGGLED = "checkout"
+"""The service whose flag is released; all its users have one version."""
+EXPOSED_TO = f"{FLAG}={VARIANT}"
 VICTIMS = (
     "flow", "frozen flow", "listener", "dispatcher", "agent", "router", "api", "prefect", "database", "flow + agent", "flow + listener",
 )  # fmt: skip
@@ -58,6 +64,7 @@ class BeatWatch:
 
     stack: RealStack
     candidate: str = ""
+    service: str = "shop"
     beats: list[tuple[float, bool]] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
 
@@ -66,13 +73,16 @@ class BeatWatch:
         last, at = -1, time.monotonic()
         while not self._stop.wait(0.05):
             with contextlib.suppress(StoreUnavailableError):
-                target = self.stack.target()
+                target = self.stack.target(self.service)
                 now = time.monotonic()
                 if target.lease is not None and target.lease.beat != last:
                     last, at = target.lease.beat, now
                 leased = target.lease is not None and now - at <= self.stack.lease_s + GRACE_S
-                allowed = leased or target.baseline_version == self.candidate
+                allowed = leased or target.baseline_version == self.candidate or (self.service == TOGGLED and self._promoted())
                 self.beats.append((now, allowed))
+
+    def _promoted(self) -> bool:
+        return _last(self.stack, TOGGLED).phase is Phase.PROMOTED
 
     def __enter__(self) -> Self:
         self._thread = threading.Thread(target=self.run, daemon=True)
@@ -103,24 +113,27 @@ class Matrix:
     stack: RealStack
     users: Users
     chance: random.Random
+    exposed: Users | None = None
     trials: list[Trial] = field(default_factory=list)
     _agentless_s: float = 0.0
 
     def trial(self, strategy: str, victim: str) -> Trial:
         """Release the version that is not live, kill, wait for the end, look at what is left."""
-        stack = self.stack
+        stack, service = self.stack, TOGGLED if strategy == TOGGLE else "shop"
         stack.await_well()
-        stack.make_idle()
-        baseline = stack.target().baseline_version or GOOD[0]
-        candidate = GOOD[baseline == GOOD[0]]
+        stack.make_idle(service)
+        if strategy == TOGGLE:
+            take_back_flag(stack)
+        baseline = stack.target(service).baseline_version or GOOD[0]
+        candidate = EXPOSED_TO if strategy == TOGGLE else GOOD[baseline == GOOD[0]]
         self._agentless_s = 0.0
         moment_s = self.chance.uniform(0.0, MOMENT_MAX_S)
         began = time.monotonic()
-        watch = BeatWatch(stack, candidate)
+        watch = BeatWatch(stack, candidate, service)
         with watch:
             release_id = stack.ask(
-                "shop", candidate, strategy=strategy, force_downgrade=True, lift_quarantine=True,
-                on_inconclusive="proceed", note=f"kill {victim}",
+                service, f"{FLAG}@{VARIANT}" if strategy == TOGGLE else candidate, strategy=strategy, force_downgrade=True,
+                lift_quarantine=True, on_inconclusive="proceed", note=f"kill {victim}",
                 **({"weights_pct": [20, 50], "hold_s": 3} if strategy == "canary" else {}),
             )  # fmt: skip
             time.sleep(max(0.0, moment_s - (time.monotonic() - began)))
@@ -130,11 +143,12 @@ class Matrix:
             with contextlib.suppress(AssertionError):
                 stack.await_well()
             time.sleep(0.5)
-        times = [r.arrived_monotonic_s for r in self.users.since(began) if r.version == candidate]
+        users = self.exposed if strategy == TOGGLE and self.exposed is not None else self.users
+        times = [r.arrived_monotonic_s for r in users.since(began) if r.version == candidate]
         overstay_s = 0.0 if ended is not None and ended.phase is Phase.PROMOTED else watch.overstay_s(times)
         if overstay_s > BLUR_S + self._agentless_s:  # only an agent can enforce a lease
             problems.append(f"users met {candidate} for {overstay_s:.1f} s after its lease was over")
-        problems += self._left_behind(ended, baseline, candidate)
+        problems += self._left_behind(ended, baseline, baseline if strategy == TOGGLE else candidate)
         made = Trial(strategy, victim, moment_s, str(ended.phase) if ended else "stuck", overstay_s, tuple(problems))
         self.trials.append(made)
         return made
@@ -204,7 +218,7 @@ class Matrix:
             return []
         problems = []
         try:
-            target = self.stack.await_settled()
+            target = self.stack.await_settled(ended.service)
         except AssertionError:
             return [f"traffic is not settled: {self.stack.target()}"]
         live = candidate if ended.phase is Phase.PROMOTED else baseline
@@ -217,7 +231,9 @@ class Matrix:
                 problems.append("a step of an ended release has no end")
             if unit.audit.first_broken() is not None:
                 problems.append("the audit chain is broken")
-            if unit.releases.active("shop", target.environment) is not None:
+            if ended.service == TOGGLED and flag_pct(self.stack) != (100.0 if ended.phase is Phase.PROMOTED else 0.0):
+                problems.append(f"the release ended as {ended.phase}, the flag is with {flag_pct(self.stack):g} % of the users")
+            if unit.releases.active(ended.service, target.environment) is not None:
                 problems.append("an ended release blocks the next")
         return problems
 
@@ -236,6 +252,33 @@ class Matrix:
                 )
         lines += [f"{t.strategy}, {t.victim} after {t.moment_s:.2f} s: {'; '.join(t.problems)}" for t in self.trials if t.problems]
         return "\n".join(lines)
+
+
+def make_toggled_live(stack: RealStack) -> None:
+    """The service whose flag is released has its one version."""
+    stack.make_live(GOOD[0], TOGGLED)
+
+
+def take_back_flag(stack: RealStack) -> None:
+    """What an earlier trial promoted is rolled back, so that the next has something to release."""
+    if flag_pct(stack) == 0:
+        return
+    stack.api.post(f"/releases/{_last(stack, TOGGLED).id}/rollback", json={"reason": "the next trial"}).raise_for_status()
+    until(lambda: flag_pct(stack) == 0, what="the flag taken back")
+    until(lambda: _last(stack, TOGGLED).ended, what="the end of the roll back")
+    stack.await_settled(TOGGLED)
+
+
+def flag_pct(stack: RealStack) -> float:
+    """Share of the users who have the feature, by the flag's ramp."""
+    with stack.store.read() as unit:
+        ramp = unit.flags.get(FLAG).state.live_in(PRODUCTION).ramp
+    return ramp.percent if ramp is not None and ramp.variant == VARIANT else 0.0
+
+
+def _last(stack: RealStack, service: str) -> Release:
+    with stack.store.read() as unit:
+        return unit.releases.newest(service=service, environment=PRODUCTION, before=None, limit=1)[0]
 
 
 @contextlib.contextmanager
@@ -281,19 +324,24 @@ def main() -> int:
     with _home(given.home) as folder:
         stack = RealStack(Path(folder) / "home", free_port_base(), postgres=given.postgres, lease_s=given.lease)
         users = Users(stack.router_url, "shop.localhost")
+        exposed = Users(stack.router_url, f"{TOGGLED}.localhost", rate=30.0, header=EXPOSURE_HEADER)
         try:
             stack.up()
             stack.make_live(GOOD[0])
+            make_toggled_live(stack)
             users.start()
-            matrix = Matrix(stack, users, chance)
+            exposed.start()
+            matrix = Matrix(stack, users, chance, exposed)
             for number in range(given.moments):
                 made = matrix.trial(chance.choice(given.strategies.split(",")), chance.choice(given.victims.split(",")))
                 print(_line(number + 1, made), flush=True)
-                users.responses[:] = users.responses[-5000:]
+                for each in (users, exposed):
+                    each.responses[:] = each.responses[-5000:]
             print(matrix.report())
             return int(any(t.problems for t in matrix.trials))
         finally:
             users.stop()
+            exposed.stop()
             stack.down()
 
 

@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from tests.e2e.crash_matrix import STRATEGIES, VICTIMS, Matrix
+from productops.domain.exposures import EXPOSURE_HEADER
+from tests.e2e.crash_matrix import STRATEGIES, TOGGLED, VICTIMS, Matrix, make_toggled_live
 from tests.e2e.real_stack import RealStack
 from tests.e2e.users import Users
 
@@ -16,7 +17,13 @@ def test_whatever_is_killed_and_whenever_users_are_safe_and_the_records_are_whol
     seed = random.SystemRandom().randrange(10**6)
     print(f"seed {seed}")
     chance = random.Random(seed)
-    matrix = Matrix(stack, users, chance)
-    for _ in range(SAMPLE):
-        matrix.trial(chance.choice(STRATEGIES), chance.choice(VICTIMS))
+    make_toggled_live(stack)
+    exposed = Users(stack.router_url, f"{TOGGLED}.localhost", rate=30.0, header=EXPOSURE_HEADER)
+    exposed.start()
+    matrix = Matrix(stack, users, chance, exposed)
+    try:
+        for _ in range(SAMPLE):
+            matrix.trial(chance.choice(STRATEGIES), chance.choice(VICTIMS))
+    finally:
+        exposed.stop()
     assert not [t for t in matrix.trials if t.problems], f"seed {seed}\n{matrix.report()}"

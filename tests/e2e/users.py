@@ -17,11 +17,12 @@ NEWEST = 75
 
 @dataclass
 class Users:
-    """Users who shop from ``start`` to ``stop``; ``rate`` is requests per second."""
+    """Users who shop from ``start`` to ``stop``; ``rate`` is requests per second, ``header`` tells which version answered."""
 
     url: str
     host: str
     rate: float = 60.0
+    header: str = VERSION_HEADER
     responses: list[Response] = field(default_factory=list)
     _loop: asyncio.AbstractEventLoop | None = None
     _stop: asyncio.Event | None = None
@@ -39,7 +40,7 @@ class Users:
         self._ready.set()
         config = LoadConfig(
             url=self.url, host=self.host, rate=self.rate, duration_s=None, users=400, spacing=Spacing.POISSON, timeout_s=5.0, drain_s=1.0,
-            version_header=VERSION_HEADER,
+            version_header=self.header,
         )  # fmt: skip
         await run_load(config, self.responses.append, stop=self._stop)
 

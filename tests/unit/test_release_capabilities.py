@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from productops.adapters import aws, haproxy, kubernetes
+from productops.adapters import aws, envoy_remote, haproxy, kubernetes
 from productops.domain.capabilities import ENVOY, RouterCapabilities
 from productops.domain.catalog import Service
 from productops.domain.strategies import RolloutPlan
@@ -64,9 +64,15 @@ def test_sticky_users_matter_only_while_the_traffic_is_split() -> None:
         refuse_unable(context(kubernetes.CAPABILITIES), service, plan(service, Step(5, 1.0)))
 
 
-def test_a_flag_needs_nothing_of_the_router() -> None:
+def test_a_flag_asks_no_weights_of_the_router_but_that_it_sees_who_was_exposed() -> None:
     service = shop()
-    refuse_unable(context(kubernetes.CAPABILITIES), service, plan(service, Step(0, 60.0, flag_pct=5.0)))
+    toggled = plan(service, Step(0, 60.0, flag_pct=5.0))
+    refuse_unable(context(ENVOY), service, toggled)
+    able = (haproxy.CAPABILITIES, kubernetes.CAPABILITIES, aws.ALB_CAPABILITIES, aws.LAMBDA_CAPABILITIES, envoy_remote.CAPABILITIES)
+    for router in able:
+        with pytest.raises(UnsupportedError, match="exposures to a flag") as refused:
+            refuse_unable(context(router), service, toggled)
+        assert len(refused.value.extra["missing"]) == 1
 
 
 def test_a_metric_of_an_unknown_source_is_refused_with_the_known_ones() -> None:

