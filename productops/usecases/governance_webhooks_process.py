@@ -1,0 +1,200 @@
+"""Work out what webhooks mean and do what the catalog says about it, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from productops.domain.governance_access import MACHINE
+from productops.domain.governance_webhooks import ATTEMPTS_MAX, UNRECOGNISED, Inbound, InboundEvent, InboundState, WebhookSource, retry_in
+from productops.domain.governance_webhooks_normalise import normalise
+from productops.domain.release import Environment
+from productops.errors import ConflictError, InvalidInputError, NotFoundError, ProductOpsError
+from productops.usecases.context import Actor, Context
+from productops.usecases.incident import IncidentReport, report_incident, resolve_incident
+from productops.usecases.release_request import ReleaseWish, request_release, start_release
+
+log = structlog.get_logger(__name__)
+LEASE = timedelta(seconds=60)
+KEEP_ALERTS = timedelta(days=90)
+PROCESSOR = Actor(name="webhooks", origin="webhook", principal=MACHINE)
+_SEVERITY = {
+    "critical": "SEV1", "page": "SEV1", "error": "SEV2", "high": "SEV2", "warning": "SEV3", "info": "SEV4", "none": "SEV4",
+    "sev1": "SEV1", "sev2": "SEV2", "sev3": "SEV3", "sev4": "SEV4",
+}  # fmt: skip
+_KINDS = frozenset({"deployment", "performance", "availability", "security", "data", "quality"})
+LOOK_BACK = 200
+
+
+def process_due(context: Context, *, owner: str, limit: int = 20) -> int:
+    """Process what waits; returns how many. Another program that does the same at this time takes others. Raises: StoreUnavailableError."""
+    now = context.clock.now()
+    with context.store.read() as unit:
+        due = unit.received.due(now=now, limit=limit)
+    return sum(_process_claimed(context, inbound, owner=owner) for inbound in due)
+
+
+def _process_claimed(context: Context, inbound: Inbound, *, owner: str) -> bool:
+    now = context.clock.now()
+    with context.store.write() as unit:
+        if not unit.received.claim(inbound, owner=owner, now=now, until=now + LEASE):
+            return False
+        source = unit.sources.find(inbound.source)
+    inbound = replace(inbound, fence=inbound.fence + 1, attempts=inbound.attempts + 1)
+    try:
+        if source is None:
+            raise NotFoundError(f"the source {inbound.source} is no longer declared")
+        events = [_with_effect(context, source, inbound, position, event) for position, event in enumerate(normalise(source, inbound))]
+    except Exception as error:  # noqa: BLE001 - one request that cannot be processed must not keep the others waiting for ever
+        _fail(context, inbound, error)
+        return True
+    _finish(context, inbound, events)
+    return True
+
+
+def _finish(context: Context, inbound: Inbound, events: list[InboundEvent]) -> None:
+    unclear = [event for event in events if event.kind == UNRECOGNISED]
+    status = InboundState.UNRECOGNISED if len(unclear) == len(events) else InboundState.DONE
+    reason = unclear[0].reason if unclear else ""
+    with context.store.write() as unit:
+        now = context.clock.now()
+        if not unit.received.end(inbound, status, reason=reason, now=now):
+            return  # somebody else has it since the lease ended
+        unit.received.meant(inbound, events)
+        detail = {"kinds": sorted({e.kind for e in events})[:20], "effects": [e.effect for e in events if e.effect][:20]}
+        unit.audit.add(
+            f"webhook.{status.value}", f"webhook/{inbound.id}", actor=PROCESSOR.name, origin=PROCESSOR.origin, now=now, reason=reason,
+            detail=detail,
+        )  # fmt: skip
+
+
+def _fail(context: Context, inbound: Inbound, error: Exception) -> None:
+    reason = str(error) if isinstance(error, ProductOpsError) else f"unexpected {type(error).__name__}: {error}"
+    final = inbound.attempts >= ATTEMPTS_MAX
+    log.warning("webhook not processed", id=inbound.id, source=inbound.source, attempts=inbound.attempts, dead=final, reason=reason)
+    with context.store.write() as unit:
+        now = context.clock.now()
+        if not final:
+            unit.received.postpone(inbound, next_at=now + retry_in(inbound.attempts), reason=reason[:2000])
+        elif unit.received.end(inbound, InboundState.DEAD, reason=reason[:2000], now=now):
+            unit.audit.add(
+                "webhook.dead", f"webhook/{inbound.id}", actor=PROCESSOR.name, origin=PROCESSOR.origin, now=now, reason=reason[:2000],
+                detail={"source": inbound.source, "attempts": inbound.attempts},
+            )  # fmt: skip
+
+
+def _with_effect(context: Context, source: WebhookSource, inbound: Inbound, position: int, event: InboundEvent) -> InboundEvent:
+    """The event with what was done about it. Raises: what may go better when it is tried again."""
+    try:
+        if event.kind in {"alert.firing", "alert.resolved"}:
+            return replace(event, effect=_alert(context, source, event))
+        if source.spec.release is not None and event.kind in source.spec.release.on:
+            return replace(event, effect=_release(context, source, f"webhook:{inbound.id}:{position}", event))
+        return event
+    except ProductOpsError as error:
+        if error.retryable:
+            raise
+        return replace(event, effect=f"refused: {error}")
+
+
+def _actor(source: WebhookSource) -> Actor:
+    return Actor(name=source.principal.name, origin="webhook", principal=source.principal)
+
+
+def _alert(context: Context, source: WebhookSource, event: InboundEvent) -> str:
+    """An incident for an alert that fires, its end for one that does not any more."""
+    key = str(event.data["alert_key"])
+    with context.store.read() as unit:
+        known, incident = unit.received.alert(source.name, key)
+    if event.kind == "alert.resolved":
+        return _resolve(context, source, incident)
+    if known and incident:
+        return f"known: incident {incident}"
+    if event.service is None or event.environment is None:
+        raise InvalidInputError(f"the alert names no service (label {source.spec.service_label}) and the source has none")
+    _check_owner(context, source, event.service)
+    now = context.clock.now()
+    with context.store.write() as unit:
+        # Noted before the incident is opened: whoever goes on after a crash in between looks for that incident first.
+        unit.received.note_alert(source.name, key, None, now=now)
+    incident = _opened_before(context, source, key) if known else None
+    incident = incident or _open(context, source, event, key)
+    with context.store.write() as unit:
+        unit.received.note_alert(source.name, key, incident, now=now)
+    return f"incident {incident}"
+
+
+def _open(context: Context, source: WebhookSource, event: InboundEvent, key: str) -> str:
+    labels, notes = dict(event.data.get("labels") or {}), dict(event.data.get("annotations") or {})
+    kind, severity = str(labels.get("kind", "")), str(labels.get("severity", "")).lower()
+    report = IncidentReport(
+        title=str(notes.get("summary") or event.subject or "alert")[:255], service=str(event.service),
+        environment=event.environment or Environment.PRODUCTION, kind=kind if kind in _KINDS else "availability",
+        severity=_SEVERITY.get(severity, "SEV2"), description=str(notes.get("description", ""))[:5000], version=event.version,
+        detection="alert", evidence={"source": source.name, "alert_key": key, "labels": labels, "annotations": notes, "url": event.url},
+    )  # fmt: skip
+    return str(report_incident(context, report, actor=_actor(source)).incident["incident_id"])
+
+
+def _opened_before(context: Context, source: WebhookSource, key: str) -> str | None:
+    """The incident that an interrupted attempt opened."""
+    with context.store.read() as unit:
+        for incident in unit.incidents.newest(LOOK_BACK):
+            evidence = (incident.get("impact") or {}).get("evidence") or {}
+            if evidence.get("alert_key") == key and evidence.get("source") == source.name:
+                return str(incident["incident_id"])
+    return None
+
+
+def _resolve(context: Context, source: WebhookSource, incident: str | None) -> str:
+    if incident is None:
+        return "nothing to resolve: the alert was never told here"
+    try:
+        resolve_incident(context, incident, steps=[f"the alert of {source.name} ended"], actor=_actor(source))
+    except ConflictError:
+        return f"incident {incident} was resolved before"
+    return f"resolved incident {incident}"
+
+
+def _release(context: Context, source: WebhookSource, key: str, event: InboundEvent) -> str:
+    """Start a release; the same delivery never starts a second one."""
+    wanted = source.spec.release
+    service = (wanted.service if wanted else None) or event.service
+    if wanted is None or service is None:
+        raise InvalidInputError("the event names no service that is mapped; add it to the source's services, or name one in release")
+    if event.version is None:
+        raise InvalidInputError("the event names no version")
+    _check_owner(context, source, service)
+    wish = ReleaseWish(
+        service=service, version=event.version, environment=wanted.environment, venture=source.venture,
+        note=f"{source.name}: {event.kind} {event.subject}"[:500], start=wanted.start,
+    )  # fmt: skip
+    release = request_release(context, wish, actor=_actor(source), idempotency_key=key)
+    if context.orchestrator is not None and release.flow_run_id is None and not release.ended:
+        start_release(context, release)
+    return f"release {release.id}"
+
+
+def _check_owner(context: Context, source: WebhookSource, service: str) -> None:
+    with context.store.read() as unit:
+        owner = unit.catalog.service(service).venture
+    if owner != source.venture:
+        raise InvalidInputError(f"service {service} is of venture {owner}, the source {source.name} of {source.venture}")
+
+
+def free_dead_processors(context: Context, *, is_dead: Callable[[str], bool]) -> None:
+    """Give back the leases of programs that are known to be dead. Raises: StoreUnavailableError."""
+    with context.store.read() as unit:
+        dead = [owner for owner in unit.received.holders() if is_dead(owner)]
+    for owner in dead:
+        with context.store.write() as unit:
+            unit.received.free(owner)
+
+
+def forget_received(context: Context, *, before: datetime) -> None:
+    """Forget requests processed before, with what they meant. Raises: StoreUnavailableError."""
+    with context.store.write() as unit:
+        unit.received.prune(before=before, keep_alerts=KEEP_ALERTS)
