@@ -33,11 +33,24 @@ class AnchorKey:
         """The anchor with this key and its signature."""
         return replace(anchor, key=self.public, signature=self._private.sign(anchor.message).hex())
 
+    def sign_bytes(self, message: bytes) -> bytes:
+        """A signature of something else than an anchor; its kind is to be the first thing that the message says."""
+        return self._private.sign(message)
+
 
 def is_signed(anchor: Anchor) -> bool:
     """Whether the signature is by the key that the anchor names."""
     try:
-        Ed25519PublicKey.from_public_bytes(bytes.fromhex(anchor.key)).verify(bytes.fromhex(anchor.signature), anchor.message)
+        signature = bytes.fromhex(anchor.signature)
+    except ValueError:
+        return False
+    return is_signed_bytes(anchor.key, signature, anchor.message)
+
+
+def is_signed_bytes(key: str, signature: bytes, message: bytes) -> bool:
+    """Whether a signature of a message is by a public key, which is hexadecimal."""
+    try:
+        Ed25519PublicKey.from_public_bytes(bytes.fromhex(key)).verify(signature, message)
     except (InvalidSignature, ValueError):
         return False
     return True

@@ -9,8 +9,10 @@ from fastapi import APIRouter, Path, Query, Request
 from pydantic import AwareDatetime, BaseModel, Field
 
 from productops.adapters.audit_anchors import read_or_make_key
+from productops.api.access import allowed
 from productops.api.release import BASE
-from productops.api.wiring import ContextDep
+from productops.api.wiring import ActorDep, ContextDep
+from productops.domain.governance_access import Operation
 from productops.domain.governance_audit import TOMBSTONE, Anchor, AuditEntry, AuditFilter
 from productops.errors import InvalidInputError
 from productops.usecases import governance_audit
@@ -66,9 +68,10 @@ class AnchorOut(BaseModel):
         return cls.model_validate(anchor.document())
 
 
-@router.get(AUDIT, operation_id="listAudit", summary="Read the audit log")
+@router.get(AUDIT, operation_id="listAudit", dependencies=[allowed(Operation.AUDIT_READ)], summary="Read the audit log")
 def list_audit(
     context: ContextDep,
+    caller: ActorDep,
     subject: Annotated[str | None, Text] = None,
     actor: Annotated[str | None, Text] = None,
     action: Annotated[str | None, Text] = None,
@@ -79,7 +82,7 @@ def list_audit(
 ) -> AuditPageOut:
     """Newest first by time. Filters are exact and can be combined; `since` and `until` need a zone, e.g. `2026-11-21T03:00:00Z`."""
     wanted = AuditFilter(subject=subject, actor=actor, action=action, since=since, until=until)
-    page = governance_audit.list_entries(context, wanted, limit=limit, after=_place(after) if after else None)
+    page = governance_audit.list_entries(context, wanted, limit=limit, after=_place(after) if after else None, actor=caller)
     following = f"{page.after[0].astimezone(UTC).strftime('%Y%m%dT%H%M%S.%fZ')}-{page.after[1]}" if page.after else None
     return AuditPageOut(items=[AuditEntryOut.of(entry) for entry in page.items], next=following)
 
@@ -96,13 +99,19 @@ def _place(after: str) -> tuple[datetime, int]:
     return place
 
 
-@router.get(f"{AUDIT}/anchor", operation_id="getAuditAnchor", summary="Where the audit log stands, signed")
+@router.get(
+    f"{AUDIT}/anchor", operation_id="getAuditAnchor", dependencies=[allowed(Operation.AUDIT_READ)],
+    summary="Where the audit log stands, signed",
+)  # fmt: skip
 def show_anchor(context: ContextDep, request: Request) -> AnchorOut:
     """Keep it somewhere this machine cannot write to: with it, a log that was cut or written anew is found out."""
     return AnchorOut.of(governance_audit.present_anchor(context, read_or_make_key(request.app.state.audit_key)))
 
 
-@router.get(f"{AUDIT}/{{seq}}", operation_id="getAuditEntry", summary="Read one entry of the audit log")
-def show_entry(seq: Annotated[int, Path(ge=1, le=SEQ_MAX)], context: ContextDep) -> AuditEntryOut:
+@router.get(
+    f"{AUDIT}/{{seq}}", operation_id="getAuditEntry", dependencies=[allowed(Operation.AUDIT_READ)],
+    summary="Read one entry of the audit log",
+)  # fmt: skip
+def show_entry(seq: Annotated[int, Path(ge=1, le=SEQ_MAX)], context: ContextDep, caller: ActorDep) -> AuditEntryOut:
     """One entry with its hash and the hash it continues."""
-    return AuditEntryOut.of(governance_audit.read_entry(context, seq))
+    return AuditEntryOut.of(governance_audit.read_entry(context, seq, actor=caller))

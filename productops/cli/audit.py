@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from productops.cli.release import ApiUrl, AsJson, Home, api
-from productops.domain.governance_access import MACHINE
 
 if TYPE_CHECKING:
     from productops.domain.governance_audit import Anchor
@@ -107,15 +106,15 @@ def _proof(settings: Settings, export_file: Path | None, anchors: Path | None, g
     """Raises: InvalidInputError for a file that cannot be read, SettingsError, StoreUnavailableError."""
     from productops.adapters.audit_anchors import is_signed, trusted_keys
     from productops.errors import InvalidInputError
-    from productops.usecases import governance_audit
+    from productops.usecases.governance_audit import trust
+    from productops.usecases.governance_audit_verify import verify_export, verify_log
 
     trusted, found = trusted_keys(given, settings.anchor_key), _anchors(settings, anchors, live=export_file is None)
     if export_file is None:
         with _Opened(settings) as context:
-            return governance_audit.verify_store(context, governance_audit.trust(found, signed=is_signed, keys=trusted))
+            return verify_log(context, trust(found, signed=is_signed, keys=trusted), actor=_actor(settings))
     try:
-        with export_file.expanduser().open("rb") as lines:
-            return governance_audit.verify_lines(lines, found, signed=is_signed, keys=trusted)
+        return verify_export(export_file.expanduser(), found, signed=is_signed, keys=trusted)
     except OSError as error:
         raise InvalidInputError(f"the export {export_file} cannot be read: {error.strerror}") from error
 
@@ -229,9 +228,9 @@ class _Opened:
 
 
 def _actor(settings: Settings) -> Actor:
-    from productops.usecases.context import Actor
+    from productops.cli.installation import local_actor
 
-    return Actor(name=settings.user or "somebody", origin="cli", principal=MACHINE)
+    return local_actor(settings)
 
 
 def _utc(time: datetime | None) -> str | None:

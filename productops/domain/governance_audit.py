@@ -152,28 +152,44 @@ def salts_of(salt: str) -> tuple[bytes, bytes, bytes]:
 
 def entry_hash(entry: AuditEntry) -> str:
     """What ``entry.hash`` has to be, from everything else in the entry. Empty when the entry is not well formed."""
+    # Taken apart once: reading a million entries by the names of their fields costs a second.
+    seq, at, _, ref, _, origin, action, subject, reason, detail, salt, _, previous, _ = entry
+    header = f"{previous}\n{seq}\n{at}\n{ref}\n{origin}\n{action}\n"
     try:
-        digests = _digests(entry)
+        if not salt:
+            digests = _left_digests(entry)
+        else:
+            wide, sha = hashlib.blake2b(bytes.fromhex(salt)).digest(), hashlib.sha256
+            digests = (
+                sha(wide[:16] + subject.encode()).digest() + sha(wide[16:32] + reason.encode()).digest()
+                + sha(wide[32:48] + detail.encode()).digest()
+            )  # fmt: skip
     except (ValueError, TypeError, AttributeError, KeyError):
         return ""
-    e = entry
-    header = f"{e.previous_hash}\n{e.seq}\n{e.at}\n{e.actor_ref}\n{e.origin}\n{e.action}\n"
     if header.count("\n") != _HEADER_LINES:
         return ""
     return hashlib.sha256(header.encode("utf-8", "surrogatepass") + digests).hexdigest()
 
 
-def _digests(entry: AuditEntry) -> bytes:
-    subject, reason, detail = entry.subject.encode(), entry.reason.encode(), entry.detail.encode()
-    sha = hashlib.sha256
-    if entry.salt:
-        one, two, three = salts_of(entry.salt)
-        return sha(one + subject).digest() + sha(two + reason).digest() + sha(three + detail).digest()
+def _left_digests(entry: AuditEntry) -> bytes:
+    """The digests of the texts of an entry of which some were erased. Raises: ValueError, KeyError."""
     salts, digests = _left_over(entry.erased)
+    values = (entry.subject, entry.reason, entry.detail)
     return b"".join(
-        bytes.fromhex(digests[name]) if name in digests else sha(bytes.fromhex(salts[name]) + value).digest()
-        for name, value in zip(TEXTS, (subject, reason, detail), strict=True)
+        bytes.fromhex(digests[name]) if name in digests else hashlib.sha256(bytes.fromhex(salts[name]) + value.encode()).digest()
+        for name, value in zip(TEXTS, values, strict=True)
     )
+
+
+def text_digests(entry: AuditEntry) -> bytes:
+    """The 96 bytes by which the texts enter the hash. Raises: ValueError for an entry that is not well formed."""
+    try:
+        if not entry.salt:
+            return _left_digests(entry)
+        texts = (entry.subject, entry.reason, entry.detail)
+        return b"".join(hashlib.sha256(salt + text.encode()).digest() for salt, text in zip(salts_of(entry.salt), texts, strict=True))
+    except (TypeError, AttributeError, KeyError) as error:
+        raise ValueError("the entry is not well formed") from error
 
 
 def _left_over(erased: str) -> tuple[dict[str, str], dict[str, str]]:

@@ -53,6 +53,26 @@ class AuditProof:
         return self.broken is None
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Consecutive entries that fit one another, checked apart from the rest: those after ``after``, up to ``last_seq``.
+
+    ``previous_hash`` is what the first of them continues. The others are what the end of a verification needs to know of them.
+    """
+
+    after: int
+    previous_hash: str
+    last_seq: int
+    last_hash: str
+    entries: int
+    erased: int
+    anchors: tuple[int, ...]
+    erased_people: Mapping[str, int]
+    erased_texts: Mapping[tuple[int, str], str]
+    allowed_people: frozenset[str]
+    allowed_texts: Mapping[tuple[int, str], str]
+
+
 @dataclass(slots=True)
 class Verifier:
     """Takes entries in order. ``anchors`` are trusted: their signatures were checked before.
@@ -75,9 +95,10 @@ class Verifier:
     _allowed_people: set[str] = field(default_factory=set)
     _allowed_texts: dict[tuple[int, str], str] = field(default_factory=dict)
     _first: int = field(init=False, default=0)
+    _first_hash: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
-        self._first = self.after
+        self._first, self._first_hash = self.after, self.last_hash
 
     def take(self, entries: Iterable[AuditEntry]) -> bool:
         """Check the next entries; false once it is certain what is broken."""
@@ -100,6 +121,29 @@ class Verifier:
     def waiting(self) -> bool:
         """Whether something does not fit, and it is open what it is."""
         return self._gap is not None or self._suspect is not None
+
+    def stretch(self) -> Stretch | None:
+        """What was taken, when all of it fits; None when anything does not."""
+        if self.broken is not None or self.waiting:
+            return None
+        return Stretch(
+            self._first, self._first_hash, self.after, self.last_hash, self.entries, self.erased, tuple(self._seen_anchors),
+            self._erased_people, self._erased_texts, frozenset(self._allowed_people), self._allowed_texts,
+        )  # fmt: skip
+
+    def join(self, stretch: Stretch) -> bool:
+        """Go on with entries that were checked elsewhere; false, and nothing is taken, when they do not continue what is here."""
+        if self.broken is not None or self.waiting or (stretch.after, stretch.previous_hash) != (self.after, self.last_hash):
+            return False
+        self.after, self.last_hash = stretch.last_seq, stretch.last_hash
+        self.entries += stretch.entries
+        self.erased += stretch.erased
+        self._seen_anchors += stretch.anchors
+        self._erased_people = {**stretch.erased_people, **self._erased_people}
+        self._erased_texts |= stretch.erased_texts
+        self._allowed_people |= stretch.allowed_people
+        self._allowed_texts |= stretch.allowed_texts
+        return True
 
     def _accept(self, entry: AuditEntry) -> None:
         self.after, self.last_hash = entry.seq, entry.hash

@@ -26,12 +26,15 @@ from productops.domain.governance_audit import (
 )
 from productops.domain.governance_audit_proof import Verifier
 from productops.errors import ConflictError, NotFoundError
+from productops.store.governance_audit_read import read_entries
 from productops.store.tables import AuditPersonRow, AuditRow
 
 _CHAIN_LOCK = 7_305_001  # any constant: PostgreSQL's advisory lock that orders the writers of the chain
 # Writers of flags count on being alone from their first entry on: they change several rows of one table, in no fixed order.
-_ALONE = {"flag": 7_305_002}
+# Writers of access count what is left after them: admins.
+_ALONE = {"flag": 7_305_002, "access": 7_305_003}
 _CHUNK = 10_000
+_NO_END = 2**62
 
 
 class Audit:
@@ -107,11 +110,10 @@ class Audit:
         last = self._session.execute(select(AuditRow.seq, AuditRow.hash).order_by(AuditRow.seq.desc()).limit(1)).first()
         return (last[0], last[1]) if last else (0, GENESIS)
 
-    def following(self, seq: int, *, limit: int = _CHUNK) -> list[AuditEntry]:
-        """The entries after a number, oldest first."""
+    def following(self, seq: int, *, limit: int = _CHUNK, until: int = _NO_END) -> list[AuditEntry]:
+        """The entries after a number, up to ``until``, oldest first."""
         self.seal()
-        query = _entries().where(AuditRow.seq > seq).order_by(AuditRow.seq).limit(limit)
-        return [_entry(row) for row in self._session.execute(query)]
+        return read_entries(self._session, after=seq, until=until, limit=limit)
 
     def first_broken(self) -> int | None:
         """Number of the first entry that does not fit the chain; None when all do."""

@@ -6,11 +6,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from productops.domain.governance_access import Operation
 from productops.domain.governance_audit import GENESIS, Anchor, AuditEntry, AuditFilter, AuditPage, entry_line, parse_line
 from productops.domain.governance_audit_proof import AuditProof, Break, Misfit, Verifier
 from productops.errors import AuditBrokenError
 from productops.ports import AnchorBook, AnchorSigner
 from productops.usecases.context import Actor, Context
+from productops.usecases.governance_access_audit import entry_for, page_for
 
 INCIDENT = "the audit log does not fit"
 Checker = Callable[[Anchor], bool]
@@ -34,16 +36,18 @@ class Anchored:
     place: str
 
 
-def list_entries(context: Context, wanted: AuditFilter, *, limit: int, after: tuple[datetime, int] | None = None) -> AuditPage:
-    """A page of the log, newest first."""
+def list_entries(
+    context: Context, wanted: AuditFilter, *, limit: int, after: tuple[datetime, int] | None = None, actor: Actor
+) -> AuditPage:  # fmt: skip
+    """A page of what the caller may read of the log, newest first. Raises: StoreUnavailableError."""
     with context.store.read() as unit:
-        return unit.audit.page(wanted, limit=limit, after=after)
+        return page_for(unit, wanted, limit=limit, after=after, actor=actor)
 
 
-def read_entry(context: Context, seq: int) -> AuditEntry:
+def read_entry(context: Context, seq: int, *, actor: Actor) -> AuditEntry:
     """One entry. Raises: NotFoundError."""
     with context.store.read() as unit:
-        return unit.audit.get(seq)
+        return entry_for(unit, seq, actor)
 
 
 def chunks(context: Context, after: int = 0) -> Iterator[list[AuditEntry]]:
@@ -69,6 +73,7 @@ def write_anchor(context: Context, signer: AnchorSigner, book: AnchorBook, *, ac
 
     Raises: AuditBrokenError, after an incident was opened, when the log does not continue that anchor; DependencyError for the book.
     """
+    actor.check(Operation.AUDIT_ANCHOR)
     last = book.newest() or Anchor(seq=0, hash="", at="")
     verifier = Verifier(anchors={last.seq: last} if last.seq else {}, after=max(0, last.seq - 1))
     if last.seq:
@@ -177,6 +182,11 @@ def verify_lines(lines: Iterable[bytes], anchors: Iterable[Anchor], *, signed: C
             end = found
         elif not verifier.take((found,)):
             break
+    return conclude(verifier, others, end, signed=signed, keys=keys)
+
+
+def conclude(verifier: Verifier, others: list[Anchor], end: Anchor | None, *, signed: Checker, keys: Collection[str]) -> AuditProof:
+    """What an export proves once all its entries were taken: its last line and the other anchors have their say."""
     verifier.broken = verifier.broken or _end_break(verifier, end)
     checked = trust([*others, *([end] if end else [])], signed=signed, keys=keys)
     verifier.broken = verifier.broken or checked.broken

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from productops.domain.governance_access import Operation
 from productops.domain.governance_audit import ERASED, TOMBSTONE, AuditEntry, canonical, text_digest
 from productops.errors import InvalidInputError
 from productops.usecases.context import Actor, Context
@@ -31,6 +32,7 @@ def erase_person(context: Context, names: Sequence[str], *, reason: str, actor: 
     It goes in small transactions; when it is interrupted, repeat it. ``reason`` is kept and should not name the person again.
     Raises: InvalidInputError for names that are too short, or when who erases, or the reason, carries one of them.
     """
+    actor.check(Operation.AUDIT_ERASE)
     pattern = _pattern(names)
     if pattern.search(actor.name) or pattern.search(reason):
         raise InvalidInputError("the entry about the erasure would carry the name again: let somebody else do it, with another reason")
