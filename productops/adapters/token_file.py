@@ -1,4 +1,4 @@
-"""The bearer token of a local installation: one secret in a file that only its owner reads."""
+"""The secrets of a local installation, the bearer token first: one secret in a file that only its owner reads."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ NAME = "token"
 _BYTES = 32
 
 
-def token_path(home: Path) -> Path:
-    """Where the token of an installation lies."""
-    return home.expanduser() / NAME
+def token_path(home: Path, name: str = NAME) -> Path:
+    """Where the token of an installation, or another secret of it, lies."""
+    return home.expanduser() / name
 
 
-def read_or_create(home: Path) -> str:
+def read_or_create(home: Path, name: str = NAME) -> str:
     """The token of this installation; made with 256 random bits when there is none. The folder is made, too.
 
     Several programs may call this at the same moment (the API and ``productops up`` both do): the file is linked into place
     whole, by one of them, and all return what is in it. Raises: SettingsError when the file cannot be made or trusted.
     """
-    path = token_path(home)
+    path = token_path(home, name)
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not path.exists():
             _create(path)
     except OSError as error:
         raise SettingsError(f"the token file {path} cannot be made: {error.strerror}") from error
-    token = read(home)
+    token = read(home, name)
     if token is None:
         raise SettingsError(f"the token file {path} is gone again; does another program remove it?")
     return token
 
 
-def read(home: Path) -> str | None:
+def read(home: Path, name: str = NAME) -> str | None:
     """The token; None when there is no file. Raises: SettingsError when it is empty, or others can read it."""
-    path = token_path(home)
+    path = token_path(home, name)
     try:
         with path.open(encoding="ascii") as file:
             mode = os.fstat(file.fileno()).st_mode
@@ -58,7 +58,7 @@ def read(home: Path) -> str | None:
 
 def _create(path: Path) -> None:
     """Write a temporary file (O_EXCL, 0600) and link it into place, so that nobody ever reads half a token."""
-    temporary = path.with_name(f".{NAME}.{os.getpid()}.{secrets.token_hex(4)}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "w", encoding="ascii") as file:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from productops.domain.release import Environment
 
-ANY = "*"
+ANY: Final = "*"
 
 
 class Role(StrEnum):
@@ -57,6 +58,7 @@ class Operation(StrEnum):
     COMPLIANCE_WAIVE = "compliance.waive"
     WEBHOOK_READ = "webhook.read"
     WEBHOOK_SEND = "webhook.send"
+    WEBHOOK_RETRY = "webhook.retry"
     WEBHOOK_MANAGE = "webhook.manage"
     TOKEN_OWN = "token.own"  # noqa: S105 - the name of an operation
     ACCESS_READ = "access.read"
@@ -78,7 +80,8 @@ _BUILDS = _READS | {
 }  # fmt: skip
 _RELEASES = _BUILDS | {
     Operation.RELEASE_ROLL_BACK, Operation.RELEASE_FORCE, Operation.FLAG_KILL, Operation.WINDOW_BYPASS, Operation.CATALOG_APPLY,
-    Operation.APPROVAL_SIGN, Operation.AUDIT_READ, Operation.WEBHOOK_READ, Operation.COMPLIANCE_CHECK, Operation.ROUTER_RESTART,
+    Operation.APPROVAL_SIGN, Operation.AUDIT_READ, Operation.WEBHOOK_READ,
+    Operation.WEBHOOK_RETRY, Operation.COMPLIANCE_CHECK, Operation.ROUTER_RESTART,
 }  # fmt: skip
 _COMMANDS = _READS | {
     Operation.RELEASE_PAUSE, Operation.RELEASE_ROLL_BACK, Operation.FLAG_KILL, Operation.INCIDENT_REPORT, Operation.INCIDENT_RESOLVE,
@@ -168,6 +171,65 @@ def decide(principal: Principal, operation: Operation, scope: Scope) -> Decision
         return Decision(allowed=True, reason="granted")
     roles = ", ".join(role for role in Role if operation in ALLOWED[role])
     return Decision(allowed=False, reason=f"{principal.name} may not do {operation} in {scope}; it takes one of: {roles}")
+
+
+def decide_somewhere(principal: Principal, operation: Operation) -> Decision:
+    """Whether there is any venture and environment where it is allowed: what a door asks before it knows what the request is about."""
+    if principal.operations is not None and operation not in principal.operations:
+        return Decision(allowed=False, reason=f"this token of {principal.name} is not for {operation}")
+    if any(operation in ALLOWED[grant.role] for grant in principal.grants):
+        return Decision(allowed=True, reason="granted")
+    roles = ", ".join(role for role in Role if operation in ALLOWED[role])
+    return Decision(allowed=False, reason=f"{principal.name} may do {operation} nowhere; it takes one of: {roles}")
+
+
+def may_see(principal: Principal, operation: Operation, scope: Scope) -> bool:
+    """Whether some part of ``scope`` is shown; a reading ``operation`` of what has no environment needs a grant for one of them only."""
+    if principal.operations is not None and operation not in principal.operations:
+        return False
+    return any(operation in ALLOWED[grant.role] and grant.touches(scope) for grant in principal.grants)
+
+
+def visible_places(principal: Principal, operation: Operation) -> frozenset[tuple[str, str]] | None:
+    """Pairs of venture and environment, each perhaps ``*``, whose rows a list may show; None: all of them."""
+    if principal.operations is not None and operation not in principal.operations:
+        return frozenset()
+    places = {(grant.venture, grant.environment) for grant in principal.grants if operation in ALLOWED[grant.role]}
+    return None if (ANY, ANY) in places else frozenset(places)
+
+
+def narrowed(grants: Iterable[Grant], *, venture: str, environment: str) -> tuple[Grant, ...]:
+    """What is left of grants where a token is for one venture or environment only; ``*`` narrows nothing."""
+    left = []
+    for grant in grants:
+        meets_venture = ANY in {grant.venture, venture} or grant.venture == venture
+        meets_environment = ANY in {grant.environment, environment} or grant.environment == environment
+        if meets_venture and meets_environment:
+            left.append(
+                Grant(
+                    grant.role,
+                    venture if grant.venture == ANY else grant.venture,
+                    environment if grant.environment == ANY else grant.environment,
+                )
+            )
+    return tuple(dict.fromkeys(left))
+
+
+def exceeds(given: Principal, giver: Principal) -> str | None:
+    """What ``given`` could do and ``giver`` could not, as a sentence; None when nobody would be given more than the giver has."""
+    for grant in given.grants:
+        scope = _scope_of(grant)
+        wanted = ALLOWED[grant.role] if given.operations is None else ALLOWED[grant.role] & given.operations
+        for operation in sorted(wanted):
+            decision = decide(giver, operation, scope)
+            if not decision.allowed:
+                return f"nobody can give more than they have: {decision.reason}"
+    return None
+
+
+def _scope_of(grant: Grant) -> Scope:
+    venture = None if grant.venture == ANY else grant.venture
+    return Scope(venture, None if grant.environment == ANY else Environment(grant.environment))
 
 
 def visible_ventures(principal: Principal, operation: Operation) -> frozenset[str] | None:

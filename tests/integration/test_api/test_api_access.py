@@ -66,7 +66,9 @@ def test_other_machines_are_not_let_in_without_a_token_set_on_purpose(tmp_path, 
 
 
 def test_a_set_token_goes_before_the_file(tmp_path):
-    assert chosen_token(Settings(home=tmp_path, host="0.0.0.0", api_token="sixteen-chars-ok")) == "sixteen-chars-ok"
+    assert (
+        chosen_token(Settings(home=tmp_path, host="0.0.0.0", api_token="sixteen-chars-ok", behind_proxy="10.0.0.7")) == "sixteen-chars-ok"
+    )
     assert not token_file.token_path(tmp_path).exists()
     assert chosen_token(Settings(home=tmp_path)) == token_file.read(tmp_path)
 
