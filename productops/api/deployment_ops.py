@@ -8,9 +8,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from productops.api.access import allowed
 from productops.api.release import LOCATION, REPLAYED, IdempotencyKey, ReleaseId, flow_run_of, place
 from productops.api.release_schemas import ReasonBody, ReleaseBody, ReleaseOut
 from productops.api.wiring import ActorDep, ContextDep
+from productops.domain.governance_access import Operation
 from productops.domain.release import Environment
 from productops.usecases.release_read import Deployment, read_deployment
 from productops.usecases.release_rollback_request import request_roll_back
@@ -63,23 +65,25 @@ class DeploymentOut(BaseModel):
 
 
 @router.post(
-    "", operation_id="initiateDeployment", status_code=202, summary="Start a deployment", responses={202: {"headers": LOCATION | REPLAYED}}
-)
+    "", operation_id="initiateDeployment", dependencies=[allowed(Operation.RELEASE_REQUEST)],
+    status_code=202, summary="Start a deployment", responses={202: {"headers": LOCATION | REPLAYED}},
+)  # fmt: skip
 def initiate(body: DeploymentBody, response: Response, context: ContextDep, actor: ActorDep, key: IdempotencyKey = None) -> DeploymentOut:
     """The same as asking for a release."""
     release = place(context, body.to_wish(body.version), response, actor=actor, key=key, base=BASE)
-    return DeploymentOut.of(read_deployment(context, release.id), release)
+    return DeploymentOut.of(read_deployment(context, release.id, actor=actor), release)
 
 
-@router.get("/{release_id}", operation_id="monitorDeployment", summary="Read a deployment")
-def monitor(release_id: ReleaseId, context: ContextDep) -> DeploymentOut:
+@router.get("/{release_id}", operation_id="monitorDeployment", dependencies=[allowed(Operation.RELEASE_READ)], summary="Read a deployment")
+def monitor(release_id: ReleaseId, context: ContextDep, actor: ActorDep) -> DeploymentOut:
     """Status, duration and measured impact."""
-    found = read_deployment(context, release_id)
+    found = read_deployment(context, release_id, actor=actor)
     return DeploymentOut.of(found, ReleaseOut.of(found.release, flow_run=flow_run_of(context, found.release)))
 
 
 @router.post(
-    "/{release_id}/rollback", operation_id="rollbackDeployment", status_code=202, summary="Roll a deployment back",
+    "/{release_id}/rollback", operation_id="rollbackDeployment", dependencies=[allowed(Operation.RELEASE_ROLL_BACK)],
+    status_code=202, summary="Roll a deployment back",
     responses={202: {"headers": LOCATION}},
 )  # fmt: skip
 def roll_back(release_id: ReleaseId, body: ReasonBody, response: Response, context: ContextDep, actor: ActorDep) -> DeploymentOut:
@@ -87,4 +91,4 @@ def roll_back(release_id: ReleaseId, body: ReasonBody, response: Response, conte
     begun = request_roll_back(context, release_id, reason=body.reason, actor=actor)
     response.headers["Location"] = f"{BASE}/{begun.release.id}"
     release = ReleaseOut.of(begun.release, flow_run=flow_run_of(context, begun.release, begun.flow_run_id))
-    return DeploymentOut.of(read_deployment(context, begun.release.id), release)
+    return DeploymentOut.of(read_deployment(context, begun.release.id, actor=actor), release)

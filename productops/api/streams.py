@@ -10,7 +10,9 @@ from typing import Protocol
 
 from anyio import CapacityLimiter, Lock, to_thread
 
-from productops.usecases.context import Context
+from productops.domain.release_events import EventFilter
+from productops.usecases.context import OURSELVES, Actor, Context
+from productops.usecases.release_events import EventPart, newest_event, read_events
 from productops.usecases.release_read import StoryPart, read_story
 
 PART = 500
@@ -53,6 +55,9 @@ class Streams:
     heartbeat_s: float = 10.0
     _readers: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(READERS))
     _watched: dict[str, _Watched] = field(default_factory=dict)
+    _newest_lock: Lock = field(default_factory=Lock)
+    _newest: int = 0
+    _newest_at: float = float("-inf")
 
     @contextmanager
     def watching(self, release_id: str) -> Iterator[None]:
@@ -68,9 +73,27 @@ class Streams:
             if not watched.streams:
                 self._watched.pop(release_id, None)
 
-    async def read(self, context: Context, release_id: str, after: int) -> StoryPart:
-        """The next part of a story, read now. Raises: NotFoundError, StoreUnavailableError."""
-        return await to_thread.run_sync(lambda: read_story(context, release_id, after=after, limit=PART), limiter=self._readers)
+    async def read(self, context: Context, release_id: str, after: int, *, actor: Actor = OURSELVES) -> StoryPart:
+        """The next part of a story, read now. ``actor`` is given where a stream begins. Raises: NotFoundError, StoreUnavailableError."""
+        return await to_thread.run_sync(
+            lambda: read_story(context, release_id, after=after, limit=PART, actor=actor), limiter=self._readers
+        )  # fmt: skip
+
+    async def read_all(self, context: Context, wanted: EventFilter, after: int, actor: Actor) -> EventPart:
+        """The next part of the events of all releases; nothing is read while there is no newer one. Raises: StoreUnavailableError."""
+        if await self.newest(context) <= after:
+            return EventPart([], after, more=False)
+        return await to_thread.run_sync(
+            lambda: read_events(context, wanted, after=after, limit=PART, actor=actor), limiter=self._readers
+        )  # fmt: skip
+
+    async def newest(self, context: Context) -> int:
+        """Number of the newest event as of less than half a poll ago: a hundred streams ask once. Raises: StoreUnavailableError."""
+        async with self._newest_lock:
+            if time.monotonic() - self._newest_at > self.poll_s / 2:
+                self._newest = await to_thread.run_sync(newest_event, context, limiter=self._readers)
+                self._newest_at = time.monotonic()
+            return self._newest
 
     async def read_shared(self, context: Context, release_id: str, after: int) -> StoryPart:
         """Like ``read``, or what was read for another stream less than half a poll ago; within ``watching`` only."""

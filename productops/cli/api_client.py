@@ -42,6 +42,15 @@ class ApiClient:
         given = {name: value for name, value in query.items() if value is not None}
         return self._document(self._send("GET", path, params=given, timeout=timeout_s))
 
+    def get_all(self, path: str, **query: Any) -> dict[str, Any]:
+        """A list with the items of all its pages."""
+        found = self.get(path, **query)
+        page = found
+        while page.get("next"):
+            page = self.get(path, **query, after=page["next"])
+            found["items"] += page["items"]
+        return found | {"next": None}
+
     def post(self, path: str, body: Mapping[str, Any], *, key: str | None = None) -> dict[str, Any]:
         """Send a document. With an idempotency key it is repeated while the API is away, so it must be safe to repeat."""
         headers = {"Idempotency-Key": key} if key else {}
@@ -53,6 +62,14 @@ class ApiClient:
                     raise
                 time.sleep(0.3 * attempt)
         raise AssertionError  # pragma: no cover - the loop returns or raises
+
+    def get_raw(self, path: str, **query: Any) -> bytes:
+        """Read what is no JSON document: a file. ``None`` values are left out of the query."""
+        given = {name: value for name, value in query.items() if value is not None}
+        answer = self._send("GET", path, params=given, headers={"Accept": "*/*"})
+        if answer.is_error:
+            self._document(answer)
+        return answer.content
 
     def post_raw(self, path: str, body: Mapping[str, Any]) -> bytes:
         """Send a document and take the answer as it is: a picture."""
