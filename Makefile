@@ -43,13 +43,14 @@ else
 	@$(UNPREFECT) $(BIN)/python -m pytest -q tests/e2e
 endif
 
-check: $(VENV)/.installed  ## lint, types, import contracts, dependencies, spelling
+check: $(VENV)/.installed  ## lint, types, import contracts, dependencies and what is known against them, spelling
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/deptry .
 	@$(BIN)/codespell
+	@$(BIN)/python .ci/audit.py
 
 bench: $(VENV)/.installed  ## measure; prints ratios beside named references
 	@$(UNPREFECT) $(BIN)/python -m benchmarks $(ARGS)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-from benchmarks import audit, flags, router
+from benchmarks import api, api_fuzz, audit, flags, outbox, router
 from benchmarks.figures import RESULTS, Figure, console, show, write
 from benchmarks.fleet import suite as fleet
 from benchmarks.release import suite as release
@@ -121,13 +121,29 @@ def run_fleet(arguments: argparse.Namespace) -> list[Figure]:
     return fleet.run(fleet.plan(arguments.home.resolve(), quick=arguments.quick))
 
 
+def run_api(arguments: argparse.Namespace) -> list[Figure]:
+    """The REST interface under load. Raises: BenchError."""
+    return api.run(quick=arguments.quick)
+
+
+def run_api_fuzz(arguments: argparse.Namespace) -> list[Figure]:
+    """Schemathesis against the whole API. Raises: BenchError."""
+    return api_fuzz.run(quick=arguments.quick)
+
+
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     """SIGTERM ends the bench as Ctrl-C does: with its stack."""
     raise KeyboardInterrupt
 
 
+def run_outbox(arguments: argparse.Namespace) -> list[Figure]:
+    """Senders killed again and again, and the time from a commit to its receiver."""
+    return outbox.run(quick=arguments.quick)
+
+
 SUITES: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
-    "router": run_router, "flags": run_flags, "judge": run_judge, "audit": run_audit, "release": run_release, "fleet": run_fleet
+    "router": run_router, "flags": run_flags, "judge": run_judge, "audit": run_audit, "release": run_release, "fleet": run_fleet,
+    "api": run_api, "outbox": run_outbox, "api-fuzz": run_api_fuzz,
 }  # fmt: skip
 
 

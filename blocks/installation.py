@@ -7,7 +7,7 @@ from functools import cache
 from productops.adapters import token_file
 from productops.adapters.connections import build_target, load_connections, router_capabilities
 from productops.adapters.doorbell import Doorbell
-from productops.adapters.prefect_api import PrefectApi
+from productops.adapters.prefect_api import connect_prefect
 from productops.logs import set_up_logs
 from productops.settings import Settings, load_settings
 from productops.store import Store
@@ -34,7 +34,7 @@ def context() -> Context:
         target=build_target(found, connections),
         router=router_capabilities(connections),
         metric_sources=frozenset(source.name for source in connections.metric_sources),
-        orchestrator=PrefectApi(found.prefect_api_url),
+        orchestrator=connect_prefect(found),
     )
 
 

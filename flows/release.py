@@ -12,8 +12,8 @@ from pydantic import Field
 from productops.domain.release import Cause, Environment, Release, Strategy
 from productops.domain.strategies import Overrides
 from productops.domain.strategies.plan import OnInconclusive, PromoteOn
-from productops.errors import LeaseLostError, ProductOpsError, TakenOverError
-from tasks import claims
+from productops.errors import ApprovalNeededError, LeaseLostError, ProductOpsError, TakenOverError
+from tasks import approvals, claims
 from tasks import release as steps
 from tasks import release_report as report
 
@@ -66,6 +66,9 @@ async def release(  # noqa: PLR0917 - Prefect makes the form from these
             lift_quarantine=lift_quarantine,
             note=note,
         )
+    except ApprovalNeededError as error:  # written down; whoever signs last has a new run started
+        await approvals.show_page(error)
+        return Completed(message=str(error), name="WaitingForApproval")
     except ProductOpsError as error:  # nothing was written, or somebody else carries it out: say why, without a traceback
         return Failed(message=str(error), name="Refused")
     try:

@@ -11,7 +11,8 @@ from pydantic import Field
 
 from productops.domain.release import Environment
 from productops.domain.release_train import TrainMode
-from productops.errors import ProductOpsError
+from productops.errors import ApprovalNeededError, ProductOpsError
+from tasks import approvals
 from tasks import train as steps
 
 
@@ -44,6 +45,9 @@ async def train(
         planned = await steps.board(
             train_id, members=members or [], after=after or [], environment=environment, mode=mode, side_by_side=side_by_side, note=note
         )
+    except ApprovalNeededError as error:  # written down; whoever signs last has a new run started
+        await approvals.show_page(error)
+        return Completed(message=str(error), name="WaitingForApproval")
     except ProductOpsError as error:
         return Failed(message=str(error), name="Refused")
     ended = await steps.see_through(planned)

@@ -5,30 +5,40 @@ ProductOpsError
 │   ├── CatalogError             422  a catalog file is wrong (file, line, reason)
 │   ├── SettingsError            422  a setting is missing or impossible
 │   ├── CalendarError            422  a calendar of freezes or windows cannot be read
+│   ├── QualityInputError        422  a report of a test, coverage, security or performance tool cannot be read
 │   ├── UnsupportedError         422  the router or target cannot do what the rollout needs
 │   ├── PreconditionRequiredError 428 the call must say which revision it changes
+│   ├── ImpossiblePolicyError    422  there are not enough people for an approval policy
 │   ├── DependencyCycleError     422  services that are released together depend on each other in a circle
+│   ├── BundleUnreadableError    422  a file is no evidence bundle, or a hostile one
+│   ├── BundleChangedError       422  an evidence bundle is not what was signed
+│   ├── BundleSignatureError     422  an evidence bundle is not signed by a key that is trusted
 │   └── DowngradeError           422  the version is older than the live one
 ├── NotFoundError                404  unknown venture, service, version or release
 ├── UnauthorizedError            401  no valid bearer token
+│   └── WebhookRefusedError      401  a webhook is not from whom it says
+├── TooManyRequestsError         429  the caller asks more often than it may      (retryable)
 ├── ForbiddenError               403  no grant of the caller allows it
 │   └── SelfApprovalError        403  somebody else has to approve it
 ├── ConflictError                409  somebody else changed it first
 │   ├── ReleaseInFlightError     409  one rollout per service and environment
 │   ├── AlreadyLiveError         409  the version is what users have already
 │   ├── QuarantinedError         409  the version was rolled back here and is barred
+│   ├── ApprovalNeededError      409  it waits for signatures
 │   ├── ChangeFrozenError        409  a freeze, or outside the change windows
 │   ├── IllegalTransitionError   409  the state machine has no such edge
 │   ├── FlagKilledError          409  the flag is killed; revive it before it is ramped
 │   ├── RevisionMismatchError    412  it is not at the revision the caller has seen
 │   ├── LeaseLostError           409  another holder, or nobody, has the traffic now
 │   ├── AgentDeposedError        409  another agent writes the router now
-│   └── IdempotencyError         409  the key was used for a different request
+│   ├── IdempotencyError         409  the key was used for a different request
+│   └── IdempotencyInFlightError 409  a request with this key is under way (retryable)
 ├── CandidateUnhealthyError      424  the candidate never answered its health check
 ├── AuditBrokenError             500  the audit log was changed behind our back
 ├── DependencyError              502  an outside system failed                (retryable)
 │   ├── RouterError              502  the router did not take a configuration (retryable)
 │   ├── OrchestratorError        502  Prefect did not take a run              (retryable)
+│   ├── IdentityProviderError    502  the OpenID Connect provider did not answer, or nonsense (retryable)
 │   ├── MetricSourceError        502  a metric source did not answer, or nonsense (retryable)
 │   │   └── RateLimitedError     503  a metric source asks for patience       (retryable)
 │   ├── CalendarSourceError      502  a calendar cannot be had from its file or address (retryable)
@@ -43,6 +53,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any, ClassVar
+
+from productops.redaction import redact
 
 
 class ProductOpsError(Exception):
@@ -59,6 +71,8 @@ class ProductOpsError(Exception):
     exit_code: ClassVar[int] = 70
 
     def __init__(self, detail: str, **extra: Any) -> None:
+        # At its birth: the text of an error reaches logs, answers, Prefect and its database.
+        detail = redact(detail)
         super().__init__(detail)
         self.detail = detail
         self.extra = extra
@@ -97,6 +111,14 @@ class CalendarError(InvalidInputError):
     exit_code = 65
 
 
+class QualityInputError(InvalidInputError):
+    """A report of a test, coverage, security or performance tool cannot be read, or is too large; ``extra["where"]`` is the place."""
+
+    slug = "quality-input-invalid"
+    title = "Quality input cannot be read"
+    exit_code = 65
+
+
 class UnsupportedError(InvalidInputError):
     """The router or target cannot do what the rollout needs; ``extra["missing"]`` names each thing."""
 
@@ -109,6 +131,38 @@ class DependencyCycleError(InvalidInputError):
 
     slug = "dependency-cycle"
     title = "Dependencies form a circle"
+
+
+class ImpossiblePolicyError(InvalidInputError):
+    """An approval policy needs more signatures than there are people who could give them."""
+
+    slug = "impossible-policy"
+    title = "Nobody could sign it"
+    exit_code = 65
+
+
+class BundleUnreadableError(InvalidInputError):
+    """A file is no evidence bundle: cut, of another format, or made to do harm. Nothing of it was unpacked."""
+
+    slug = "bundle-unreadable"
+    title = "Not an evidence bundle"
+    exit_code = 65
+
+
+class BundleChangedError(InvalidInputError):
+    """Something in an evidence bundle is not what was signed; ``extra["file"]`` names it."""
+
+    slug = "bundle-changed"
+    title = "The evidence bundle was changed"
+    exit_code = 74
+
+
+class BundleSignatureError(InvalidInputError):
+    """An evidence bundle is not signed by a key that is trusted; ``extra["file"]`` names what."""
+
+    slug = "bundle-signature"
+    title = "The evidence bundle is not signed by whom you trust"
+    exit_code = 77
 
 
 class DowngradeError(InvalidInputError):
@@ -142,6 +196,23 @@ class UnauthorizedError(ProductOpsError):
     slug = "unauthorized"
     title = "Not authorised"
     exit_code = 77
+
+
+class WebhookRefusedError(UnauthorizedError):
+    """The webhook does not prove that it comes from its source: a wrong signature or token, or a time too far from ours."""
+
+    slug = "webhook-refused"
+    title = "Webhook refused"
+
+
+class TooManyRequestsError(ProductOpsError):
+    """The caller asks more often than it may; ``Retry-After`` says when to come back."""
+
+    status = 429
+    slug = "rate-limited"
+    title = "Too many requests"
+    retryable = True
+    exit_code = 75
 
 
 class ForbiddenError(ProductOpsError):
@@ -198,6 +269,13 @@ class ChangeFrozenError(ConflictError):
     title = "Changes are frozen"
 
 
+class ApprovalNeededError(ConflictError):
+    """Somebody has to sign it first; `approval_id` says what, the text by whom."""
+
+    slug = "approval-needed"
+    title = "It waits for approval"
+
+
 class IllegalTransitionError(ConflictError):
     """The release cannot move from its phase to the asked one."""
 
@@ -248,6 +326,14 @@ class IdempotencyError(ConflictError):
     title = "Idempotency key reused"
 
 
+class IdempotencyInFlightError(ConflictError):
+    """A request with this idempotency key is under way; repeat this one in a moment to get its answer."""
+
+    slug = "idempotency-in-flight"
+    title = "The same request is under way"
+    retryable = True
+
+
 class CandidateUnhealthyError(ProductOpsError):
     """The candidate's instances never became healthy; ``extra`` carries the last log lines."""
 
@@ -288,6 +374,13 @@ class OrchestratorError(DependencyError):
 
     slug = "orchestrator-failed"
     title = "The orchestrator failed"
+
+
+class IdentityProviderError(DependencyError):
+    """The OpenID Connect provider did not answer, or not as the standard says; nobody was logged in."""
+
+    slug = "identity-provider-failed"
+    title = "The identity provider failed"
 
 
 class MetricSourceError(DependencyError):

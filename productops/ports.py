@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from productops.domain.analysis import ArmSecond
 from productops.domain.catalog import Service
+from productops.domain.governance_approvals_risk import Risk, RiskFacts
 from productops.domain.governance_audit import Anchor
+from productops.domain.governance_outbox import Posted
 from productops.domain.monitoring_sources import MetricQuery, Values, Window
 from productops.domain.release import Environment
 from productops.domain.routing import Endpoint, RouterReading, ServiceRoute, VersionKey
@@ -161,6 +163,17 @@ class AnchorSigner(Protocol):
         """The anchor with the public key and a signature."""
 
 
+class EvidenceSigner(AnchorSigner, Protocol):
+    """The same key, for evidence bundles."""
+
+    @property
+    def public(self) -> str:
+        """The public key, hexadecimal."""
+
+    def sign_bytes(self, message: bytes) -> bytes:
+        """A signature (Ed25519) of a message that can be mistaken for no anchor."""
+
+
 class AnchorBook(Protocol):
     """A place outside the store that keeps anchors of the audit log."""
 
@@ -169,3 +182,31 @@ class AnchorBook(Protocol):
 
     def newest(self) -> Anchor | None:
         """The anchor of the highest entry; None when there is none yet. Raises: InvalidInputError for a damaged book."""
+
+
+class Secrets(Protocol):
+    """Secrets by the names the catalog has for them."""
+
+    def values(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Those that are set here, in the order of ``names``. Raises: SettingsError for one that everybody may read."""
+
+
+class Courier(Protocol):
+    """Takes webhooks to others."""
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float) -> Posted:
+        """One attempt; never raises for what the other side does."""
+
+
+class RiskModel(Protocol):
+    """Rates a change before it is made."""
+
+    def rate(self, facts: RiskFacts) -> Risk:
+        """The level with its reasons; never raises."""
+
+
+class ChangeSystem(Protocol):
+    """Where an organisation keeps its changes, outside."""
+
+    def record(self, document: Mapping[str, object]) -> str:
+        """Make the change known there and return its number; the same ``id`` again returns the same number. Raises: DependencyError."""

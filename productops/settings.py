@@ -6,6 +6,7 @@ import ipaddress
 import os
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -55,6 +56,23 @@ class Settings(BaseSettings):
     api_token: SecretStr | None = Field(
         default=None, description="Bearer token of the API; empty means the generated one in the home folder."
     )
+    token: SecretStr | None = Field(default=None, description="Token that commands present to the API; empty: the installation's own.")
+    token_file: Path | None = Field(default=None, description="File that holds it instead; also as productops --token-file.")
+    installation_token: bool = Field(
+        default=True, description="Whether the installation's own token (PRODUCTOPS_API_TOKEN or the token file) opens the API, as admin."
+    )
+    requests_per_s: int = Field(
+        default=500, ge=1, le=1_000_000, description="Requests a second of one token or session that an API process answers on average."
+    )
+    requests_burst: int = Field(default=1000, ge=1, le=1_000_000, description="Requests that may come at once after a pause.")
+    failed_authentications_per_min: int = Field(
+        default=60, ge=1, le=1_000_000, description="Wrong tokens a minute from one address; more are answered with 429 and not looked up."
+    )
+    prefect_role: str | None = Field(
+        default=None,
+        description="What somebody may do who starts a flow in Prefect past our log-in: role, role:venture or role:venture:environment; "
+        "an empty text refuses them. Not set: release-manager where the API is on loopback, else refused.",
+    )
     flow_runs_max: int = Field(
         default=100, ge=1, le=10_000, description="Most flow runs a dispatcher executes at once; more wait, a roll back never does."
     )
@@ -65,12 +83,43 @@ class Settings(BaseSettings):
     connections: Path | None = Field(
         default=None, description="YAML file that names another router, target and metric sources; empty: Envoy and processes here."
     )
+    tls_certificate: Path | None = Field(
+        default=None, description="PEM file of the certificate, with its chain, that the API serves TLS with."
+    )
+    tls_key: Path | None = Field(default=None, description="PEM file with the certificate's private key.")
+    behind_proxy: str = Field(
+        default="",
+        description="Addresses or networks of the proxy that ends TLS before the API, with commas; only they are believed X-Forwarded-*.",
+    )
+    public_names: str = Field(
+        default="", description="Host names under which people reach the API, with commas; others but localhost are refused."
+    )
+    session_idle_s: int = Field(default=43_200, ge=60, le=604_800, description="A browser's session ends when it was not used for so long.")
+    oidc_issuer: str = Field(default="", description="Issuer of the OpenID Connect provider people log in with; empty: none.")
+    oidc_client_id: str = Field(default="", description="Name of this installation at the provider.")
+    oidc_client_secret: SecretStr | None = Field(default=None, description="Its secret; empty for a public client, which PKCE protects.")
+    oidc_groups_claim: str = Field(default="groups", description="Claim of the ID token with a person's groups.")
+    oidc_redirect_base: str = Field(
+        default="", description="Address people's browsers see, https://ops.example; the provider must know it with /login/callback."
+    )
+    prefect_auth: SecretStr | None = Field(
+        default=None, description="What Prefect's server asks of whoever calls it; empty: the generated one in the home folder."
+    )
     xds_token: SecretStr | None = Field(default=None, description="Bearer token of remote Envoys; empty: none is served.")
     region: str = Field(default="", max_length=63, description="Region of the router here; steps for a region are meant for it.")
     flag_evaluations_per_s_max: int = Field(
         default=2000, ge=1, le=1_000_000, description="Most OFREP requests a second of one API process; more are answered with 429."
     )
     flag_streams_max: int = Field(default=1000, ge=1, le=100_000, description="Most open event streams of flags of one API process.")
+    webhook_allow_private: bool = Field(
+        default=False, description="Webhooks may be sent to loopback and private addresses, and by http://; never to a cloud's metadata."
+    )
+    webhook_retention_s: int = Field(
+        default=2_592_000, ge=3_600, description="How long webhooks that came in, and those delivered, are kept; dead ones stay."
+    )
+    secrets: Path | None = Field(
+        default=None, description="Folder with one file for each secret the catalog names, best mode 600; empty: secrets in the home."
+    )
     calendar_allow_private: bool = Field(
         default=False, description="Calendars may be fetched from loopback and private addresses, and from anywhere without TLS."
     )
@@ -94,6 +143,33 @@ class Settings(BaseSettings):
                 f"PRODUCTOPS_HOST is {self.host}, which other machines can reach: set PRODUCTOPS_API_TOKEN to at least "
                 f"{TOKEN_CHARACTERS_MIN} characters, or bind to 127.0.0.1"
             )
+        if bool(self.tls_certificate) != bool(self.tls_key):
+            raise ValueError("TLS needs both PRODUCTOPS_TLS_CERTIFICATE and PRODUCTOPS_TLS_KEY")
+        if not is_loopback(self.host) and not self.tls_certificate and not self.behind_proxy.strip():
+            raise ValueError(
+                f"PRODUCTOPS_HOST is {self.host}, and without TLS tokens would cross the network in clear: set PRODUCTOPS_TLS_CERTIFICATE "
+                "and PRODUCTOPS_TLS_KEY, or PRODUCTOPS_BEHIND_PROXY to the addresses of the proxy that ends TLS, or bind to 127.0.0.1"
+            )
+        return self
+
+    @field_validator("behind_proxy")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        for each in filter(None, (part.strip() for part in value.split(","))):
+            try:
+                ipaddress.ip_network(each, strict=False)
+            except ValueError as error:
+                raise ValueError(f"{each!r} is no address or network, like 10.0.0.7 or 10.0.0.0/24") from error
+        return value
+
+    @model_validator(mode="after")
+    def _oidc_whole(self) -> Self:
+        if self.oidc_issuer and not self.oidc_client_id:
+            raise ValueError("PRODUCTOPS_OIDC_ISSUER is set: set PRODUCTOPS_OIDC_CLIENT_ID as well, the provider gives it")
+        for name in ("oidc_issuer", "oidc_redirect_base"):
+            url = urlsplit(getattr(self, name))
+            if url.geturl() and url.scheme != "https" and not (url.scheme == "http" and is_loopback(url.hostname or "")):
+                raise ValueError(f"PRODUCTOPS_{name.upper()} must begin with https://; plain http is for this machine only")
         return self
 
     @field_validator("log_level")
@@ -109,6 +185,11 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{self.home / 'productops.db'}"
 
     @property
+    def secret_folder(self) -> Path:
+        """Where secrets of webhooks are looked for that the environment does not have."""
+        return self.secrets or self.home / "secrets"
+
+    @property
     def anchor_folder(self) -> Path:
         """Where anchors of the audit log go."""
         return self.audit_anchors or self.home / "audit-anchors"
@@ -117,6 +198,13 @@ class Settings(BaseSettings):
     def anchor_key(self) -> Path:
         """Where the key lies that signs them."""
         return self.audit_key or self.home / "audit-key"
+
+    @property
+    def role_in_prefect(self) -> str:
+        """What somebody unknown may do who starts a flow in Prefect; empty: nothing."""
+        if self.prefect_role is not None:
+            return self.prefect_role.strip()
+        return "release-manager" if is_loopback(self.host) else ""
 
     @property
     def api_port(self) -> int:
@@ -151,7 +239,17 @@ class Settings(BaseSettings):
     @property
     def api_url(self) -> str:
         """Where the CLI and the docs find the API."""
-        return f"http://127.0.0.1:{self.api_port}"
+        return f"{'https' if self.tls_certificate else 'http'}://127.0.0.1:{self.api_port}"
+
+    @property
+    def public_url(self) -> str:
+        """Where people's browsers find it."""
+        return self.oidc_redirect_base.rstrip("/") or self.api_url
+
+    @property
+    def prefect_ui_url(self) -> str:
+        """Prefect's pages, through our door: it asks who comes, Prefect itself cannot."""
+        return f"{self.public_url}/prefect"
 
     @property
     def prefect_api_url(self) -> str:

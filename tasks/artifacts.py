@@ -8,6 +8,8 @@ from typing import Any
 
 import structlog
 
+from tasks.rush import calm
+
 log = structlog.get_logger(__name__)
 PATIENCE_S = 3.0
 _background: set[asyncio.Task[None]] = set()
@@ -26,6 +28,7 @@ def publish_soon(work: Coroutine[Any, Any, Any]) -> None:
     """Publish beside the work; the loop keeps a reference until it is done."""
 
     async def run() -> None:
+        await calm()
         await publish(work)
 
     task = asyncio.get_running_loop().create_task(run())

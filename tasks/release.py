@@ -18,7 +18,9 @@ from productops.domain.strategies import Overrides
 from productops.usecases import release_judge, release_request, release_resume, release_rollback, release_run, release_trial
 from productops.usecases.context import Actor
 from tasks.artifacts import publish, publish_soon
+from tasks.callers import caller
 from tasks.retries import BACKOFF, JITTER, RETRIES, may_succeed_later
+from tasks.rush import calm
 
 
 def actor() -> Actor:
@@ -52,7 +54,7 @@ async def plan(
             overrides=overrides, force_downgrade=force_downgrade, lift_quarantine=lift_quarantine, note=note,
         )  # fmt: skip
         requested = await asyncio.to_thread(
-            release_request.request_release, context(), wish, actor=actor(), idempotency_key=f"flow-run-{run_id}"
+            release_request.request_release, context(), wish, actor=await caller(), idempotency_key=f"flow-run-{run_id}"
         )
         release_id = requested.id
     claimed = await asyncio.to_thread(release_resume.claim_release, context(), release_id, run_id)
@@ -64,6 +66,7 @@ async def plan(
 @task(**retrying("deploy candidate", "deploy {release.service} {release.version}"))
 async def deploy_candidate(release: Release) -> Release:
     """Start the candidate's instances and wait for their health. Raises: CandidateUnhealthyError."""
+    await calm()  # instances take seconds of processor time: who only has to begin goes first
     return await asyncio.to_thread(release_run.deploy_candidate, context(), release.id, actor=holder())
 
 

@@ -9,6 +9,7 @@ from prefect import task
 from blocks.installation import context
 from productops.domain.release import Environment, Release
 from productops.usecases import release_rollback
+from tasks.callers import check_roll_back
 from tasks.release import actor, retrying
 
 
@@ -20,7 +21,8 @@ async def find_release(release_id: str | None, service: str, environment: Enviro
 
 @task(**retrying("give back", "give back {release.baseline_version}"))
 async def begin(release: Release, reason: str) -> Release:
-    """The baseline at once where it is warm; else its instances are asked for. Raises: ConflictError."""
+    """The baseline at once where it is warm; else its instances are asked for. Raises: ConflictError, ForbiddenError."""
+    await check_roll_back(release.id)
     return await asyncio.to_thread(release_rollback.roll_back, context(), release.id, reason=reason, actor=actor())
 
 

@@ -12,7 +12,9 @@ from blocks.installation import context
 from productops.domain.release import Environment
 from productops.domain.release_train import Train, TrainMode, TrainPhase, parse_members
 from productops.usecases import release_train, release_train_advance
+from productops.usecases.governance_approvals_release import check_train
 from tasks.artifacts import publish
+from tasks.callers import caller
 from tasks.release import actor, retrying
 
 
@@ -29,15 +31,20 @@ class Told:
 async def board(
     train_id: str | None, *, members: list[str], after: list[str], environment: Environment, mode: TrainMode, side_by_side: int, note: str
 ) -> Train:
-    """The named train, or a new one when a person started this flow by hand. Raises: ProductOpsError."""
+    """The named train, or a new one when a person started this flow by hand.
+
+    Raises: ProductOpsError; ApprovalNeededError while it waits for signatures.
+    """
     if train_id is not None:
-        return (await asyncio.to_thread(release_train.read_train, context(), train_id)).train
+        await asyncio.to_thread(check_train, context(), train_id)
+        return (await asyncio.to_thread(release_train.read_train, context(), train_id, actor=actor())).train
     wish = release_train.TrainWish(
         members=parse_members(members, after), environment=environment, mode=mode, side_by_side=side_by_side, note=note
     )
     placed = await asyncio.to_thread(
-        release_train.place_train, context(), wish, actor=actor(), idempotency_key=f"flow-run-{runtime.flow_run.id}"
+        release_train.place_train, context(), wish, actor=await caller(), idempotency_key=f"flow-run-{runtime.flow_run.id}"
     )
+    await asyncio.to_thread(check_train, context(), placed.train.id)
     return placed.train
 
 

@@ -13,6 +13,9 @@ from typing import Any, Self
 import httpx
 
 from benchmarks.release.stack import BenchError, BenchStack
+from productops.adapters.prefect_api import auth_header
+from productops.adapters.prefect_auth import prefect_auth
+from productops.settings import Settings
 
 SERVICE = "storefront"
 LOOK_S = 0.2
@@ -53,7 +56,9 @@ class Api:
         token = (stack.home / "token").read_text(encoding="utf-8").strip()
         bearer = {"Authorization": f"Bearer {token}"}
         self._ours = httpx.Client(base_url=stack.api_url, headers=bearer, timeout=20, trust_env=False)
-        self._prefect = httpx.Client(base_url=stack.prefect_url, timeout=20, trust_env=False)
+        self._prefect = httpx.Client(
+            base_url=stack.prefect_url, timeout=20, trust_env=False, headers=auth_header(prefect_auth(Settings(home=stack.home)))
+        )
         self._deployment = ""
 
     def __enter__(self) -> Self:

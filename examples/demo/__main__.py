@@ -103,7 +103,7 @@ def farewell(stack: Stack, *, keep: bool) -> None:
         stack.productops("down", quiet=True)
         return
     console.print("\nAll of it is still running, so that you can look:")
-    console.print(f"  Prefect UI   {stack.prefect_url}/runs", soft_wrap=True)
+    console.print(f"  Prefect UI   {stack.log_in_link()}", soft_wrap=True)
     console.print(f"  the shop     http://storefront.localhost:{stack.port_base + 2}/", soft_wrap=True)
     console.print(f"  the API      {stack.api_url}/docs", soft_wrap=True)
     console.print("  make down    ends it")

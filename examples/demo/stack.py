@@ -46,13 +46,20 @@ class Stack:
 
     @property
     def prefect_url(self) -> str:
-        """The Prefect UI."""
-        return f"http://127.0.0.1:{self.port_base + 1}"
+        """The Prefect UI, behind the API's door."""
+        return f"{self.api_url}/prefect"
 
     @property
     def api_url(self) -> str:
         """The REST interface."""
         return f"http://127.0.0.1:{self.port_base}"
+
+    def log_in_link(self) -> str:
+        """Opens Prefect's pages in a browser, once, for 60 s."""
+        command = [sys.executable, "-m", "productops.cli.main", "login"]
+        said = subprocess.run(command, env=self.environment, cwd=PROJECT, capture_output=True, text=True, check=False)
+        link = said.stdout.strip()
+        return f"{link}&next=/prefect/runs" if said.returncode == 0 and link else f"{self.prefect_url}/runs"
 
     def productops(self, *arguments: str, quiet: bool = False) -> int:
         """Run our own command line, as a user would; returns its exit code."""

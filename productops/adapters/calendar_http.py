@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-import socket
 import time
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
@@ -11,6 +9,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from productops.adapters.calendar_files import BYTES_MAX
+from productops.adapters.safe_address import not_public, resolve
 from productops.errors import CalendarSourceError
 
 TIMEOUT_S = 5.0
@@ -89,22 +88,14 @@ def _answer(answer: httpx.Response, url: str, *, etag: str, deadline: float) -> 
 def _address(host: str, port: int, *, allow_private: bool) -> str:
     """The address to connect to. Raises: CalendarSourceError when any address of the name is not public."""
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
+        addresses = resolve(host, port)
+    except OSError as error:
         raise CalendarSourceError(f"the name {host!r} of the calendar's address is not known: {error}") from error
-    addresses = [str(sockaddr[0]).partition("%")[0] for *_, sockaddr in found]
-    for address in addresses:
-        if not allow_private and not _is_public(address):
-            raise CalendarSourceError(
-                f"{host!r} leads to {address}, which is no public address; set PRODUCTOPS_CALENDAR_ALLOW_PRIVATE=true to fetch from there"
-            )
+    if not allow_private and (address := not_public(addresses)):
+        raise CalendarSourceError(
+            f"{host!r} leads to {address}, which is no public address; set PRODUCTOPS_CALENDAR_ALLOW_PRIVATE=true to fetch from there"
+        )
     return addresses[0]
-
-
-def _is_public(address: str) -> bool:
-    parsed = ipaddress.ip_address(address)
-    inner = getattr(parsed, "ipv4_mapped", None) or getattr(parsed, "sixtofour", None)
-    return all(each.is_global and not each.is_multicast for each in (parsed, inner) if each is not None)
 
 
 def _shown(url: str) -> str:

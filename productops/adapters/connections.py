@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from productops.adapters.governance_changes import ChangeSystemConnection
 from productops.domain.capabilities import ENVOY, LatencyDetail, RouterCapabilities
 from productops.errors import SettingsError
 from productops.ports import FencedRouter, InstanceTarget, MetricSource
@@ -207,6 +208,7 @@ class Connections(_Strict):
     router: RouterConnection = EnvoyConnection()
     target: TargetConnection = ProcessTarget()
     metric_sources: tuple[SourceConnection, ...] = ()
+    change_system: ChangeSystemConnection | None = None
 
     @model_validator(mode="after")
     def _named_once(self) -> Self:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import random
 import re
-import socket
 import ssl
 import threading
 import time
@@ -20,6 +18,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from productops.adapters.safe_address import is_forbidden as forbidden_address
+from productops.adapters.safe_address import resolve
 from productops.errors import DependencyError, RateLimitedError, SettingsError
 from productops.settings import is_loopback
 
@@ -76,14 +76,6 @@ def check_url(url: str, *, secret: bool, plain_secret: bool = False) -> str:
     if secret and parts.scheme == "http" and not plain_secret and not is_loopback(parts.hostname or ""):
         raise SettingsError(f"the URL {shown} would send a secret unencrypted to another machine: use https")
     return url.rstrip("/")
-
-
-def forbidden_address(address: str) -> bool:
-    """Whether no metric source can be there: link-local addresses (metadata of clouds), multicast, unspecified."""
-    found = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(found, "ipv4_mapped", None) or found
-    metadata = mapped == ipaddress.ip_address("fd00:ec2::254")
-    return bool(mapped.is_link_local or mapped.is_multicast or mapped.is_unspecified or metadata)
 
 
 class SafeHttp:
@@ -215,8 +207,8 @@ class SafeHttp:
 
     def _check_address(self) -> None:
         parts = urlsplit(self._base)
-        found = socket.getaddrinfo(parts.hostname, parts.port or (443 if parts.scheme == "https" else 80), type=socket.SOCK_STREAM)
-        if any(forbidden_address(str(address[4][0])) for address in found):
+        found = resolve(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
+        if any(forbidden_address(address) for address in found):
             raise self.fail("is refused: a link-local address may be a cloud's metadata service, which holds credentials")
 
     def _client(self) -> httpx.Client:

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import psutil
@@ -18,8 +19,9 @@ import structlog
 
 from productops.domain.traffic import AgentTerm
 from productops.errors import StoreUnavailableError
-from productops.store import Store
-from productops.usecases.context import Clock
+from productops.store import Store, Unit
+from productops.usecases.context import OURSELVES, Clock
+from productops.usecases.governance_audit_note import note
 
 log = structlog.get_logger(__name__)
 PATIENCE_S = 3.0
@@ -125,6 +127,9 @@ class Election:
         with self.store.write() as unit:
             later_than, now = self.latest_term(), self.clock.now()
             mine = unit.agents.take(self.router, self.me.name, seen=present, later_than=later_than, now=now)
+            if mine is not None:
+                before = {"holder": present.holder, "term": present.term} if present is not None else None
+                _say(unit, "agent.elected", self.router, now=now, before=before, after={"holder": mine.holder, "term": mine.term})
         if mine is None:
             return None
         if present is not None:
@@ -146,6 +151,10 @@ class Election:
             log.warning("ending the former agent: it has shown no sign of life", pid=holder.pid, router=self.router)
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(holder.pid, signal.SIGKILL)
+
+
+def _say(unit: Unit, action: str, router: str, *, now: datetime, before: object, after: object) -> None:
+    note(unit, OURSELVES, action, f"router/{router}", now=now, before=before, after=after)
 
 
 @dataclass(slots=True)
@@ -175,7 +184,10 @@ class TermLoop:
     def resign(self) -> None:
         """Step down, so that a successor need not wait. Never raises."""
         with suppress(StoreUnavailableError), self.store.write() as unit:
-            unit.agents.resign(self.mine, now=self.clock.now())
+            now = self.clock.now()
+            unit.agents.resign(self.mine, now=now)
+            before = {"holder": self.mine.holder, "term": self.mine.term}
+            _say(unit, "agent.resigned", self.mine.router, now=now, before=before, after=None)
 
 
 def end_deposed() -> None:

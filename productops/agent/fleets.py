@@ -10,13 +10,14 @@ from pathlib import Path
 import structlog
 
 from productops.agent.routes import HOST, Snapshot
-from productops.agent.state import AgentState
+from productops.agent.state import ACTOR, AgentState
 from productops.domain.catalog import Service
 from productops.domain.routing import Endpoint
 from productops.domain.traffic import Fleet, Instance, InstanceState
 from productops.errors import ProductOpsError, RouterError, StoreUnavailableError
 from productops.ports import Process
 from productops.store.identity import new_id
+from productops.usecases.governance_audit_note import note
 
 log = structlog.get_logger(__name__)
 TICK_S = 0.25
@@ -29,6 +30,11 @@ _KEEP_FIRST = {
     InstanceState.HEALTHY: 0, InstanceState.STARTING: 1, InstanceState.UNHEALTHY: 2, InstanceState.CRASHED: 3, InstanceState.DRAINING: 4,
     InstanceState.STOPPED: 5,
 }  # fmt: skip
+
+
+def _subject(of: Fleet | Instance) -> str:
+    """What the audit log calls a fleet, and the instances in it."""
+    return f"fleet/{of.service}/{of.environment}/{of.version}"
 
 
 @dataclass(slots=True)
@@ -109,6 +115,8 @@ class FleetLoop:
         if fleet.desired == 0 and not members:
             with self.state.context.store.write() as unit:
                 unit.fleets.forget(fleet)
+                before = {"desired": 0, "failure": fleet.failure}
+                note(unit, ACTOR, "fleet.forgotten", _subject(fleet), now=self.state.context.clock.now(), before=before)
             changed = True
         return changed
 
@@ -152,6 +160,8 @@ class FleetLoop:
                 state=InstanceState.STARTING, pid=None, started=None, restarts=0, log_path=str(path), last_output="", updated_at=now,
             )  # fmt: skip
             unit.fleets.add_instance(instance)
+            detail = {"instance": instance_id, "port": port}
+            note(unit, ACTOR, "instance.starting", _subject(fleet), now=now, after=InstanceState.STARTING.value, detail=detail)
         self._spawn(service, fleet, instance)
 
     def _spawn(self, service: Service, fleet: Fleet, instance: Instance) -> None:
@@ -289,17 +299,32 @@ class FleetLoop:
             with self.state.context.store.write() as unit:
                 for fleet in due:
                     unit.fleets.expire(fleet, now=now)
+                    reason = "it was to be kept warm until now"
+                    note(
+                        unit, ACTOR, "fleet.expired", _subject(fleet), now=now, reason=reason, before={"desired": fleet.desired},
+                        after={"desired": 0},
+                    )  # fmt: skip
             self.state.look.set()
 
     def _fail(self, fleet: Fleet, reason: str) -> None:
         log.warning("fleet failed", service=fleet.service, version=fleet.version, reason=reason)
         with self.state.context.store.write() as unit:
-            unit.fleets.fail(fleet, reason, now=self.state.context.clock.now())
+            now = self.state.context.clock.now()
+            unit.fleets.fail(fleet, reason, now=now)
+            note(unit, ACTOR, "fleet.failed", _subject(fleet), now=now, reason=reason[:2000])
         self.state.look.set()
 
     def _set(self, instance: Instance, **values: object) -> None:
         with self.state.context.store.write() as unit:
-            unit.fleets.set_instance(instance.id, now=self.state.context.clock.now(), **values)
+            now = self.state.context.clock.now()
+            unit.fleets.set_instance(instance.id, now=now, **values)
+            state = values.get("state", instance.state)
+            if isinstance(state, InstanceState) and state is not instance.state:
+                detail = {"instance": instance.id, "port": instance.port, "restarts": instance.restarts}
+                note(
+                    unit, ACTOR, f"instance.{state.value}", _subject(instance), now=now, before=instance.state.value, after=state.value,
+                    detail=detail,
+                )  # fmt: skip
         self.state.look.set()
 
     def _output(self, instance: Instance) -> str:

@@ -12,6 +12,7 @@ from productops.agent.routes import Snapshot, make_routes
 from productops.agent.state import ACTOR, AgentState
 from productops.domain.routing import ServiceRoute
 from productops.errors import RouterError, StoreUnavailableError
+from productops.usecases.governance_audit_note import note
 from productops.usecases.release_rollback import finish_rollbacks, lapse_lease
 
 log = structlog.get_logger(__name__)
@@ -93,5 +94,12 @@ class TrafficLoop:
             with self.state.context.store.write() as unit:
                 now = self.state.context.clock.now()
                 for target in pending:
-                    unit.traffic.confirm(target.service, target.environment, generation=target.generation, now=now)
+                    if unit.traffic.confirm(target.service, target.environment, generation=target.generation, now=now):
+                        shares = {"candidate": target.candidate_version, "candidate_pct": target.candidate_pct}
+                        note(
+                            unit, ACTOR, "traffic.applied", f"traffic/{target.service}/{target.environment}", now=now,
+                            before={"generation": target.applied_generation},
+                            after={"generation": target.generation, "baseline": target.baseline_version, **shares},
+                            detail={"release_id": target.release_id},
+                        )  # fmt: skip
         return bool(finish_rollbacks(self.state.context, actor=ACTOR) or pending)

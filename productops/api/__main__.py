@@ -21,11 +21,12 @@ def main() -> int:
         set_up_logs(settings, program="api")
         app = create_app(build_context(settings), settings)
         listening = listen(settings.host, settings.api_port)
+        server = make_server(app, tls_certificate=settings.tls_certificate, tls_key=settings.tls_key)
     except ProductOpsError as error:
         print(f"productops api: {error}", file=sys.stderr)
         return error.exit_code
     structlog.get_logger(__name__).info("listening", host=settings.host, port=settings.api_port)
-    make_server(app).run(sockets=[listening])
+    server.run(sockets=[listening])
     return 0
 
 

@@ -6,10 +6,18 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from fastapi import APIRouter, Request, Response
+from starlette.responses import JSONResponse
 
+from productops.api.problem_help import what_to_do
 from productops.api.problems import kinds
 
 router = APIRouter(include_in_schema=False)
+
+
+@router.get("/openapi.json")
+def openapi(request: Request) -> Response:
+    """The document; in a thread, because making it takes a second or more, in which no other request should wait."""
+    return JSONResponse(request.app.openapi())
 
 
 @router.get("/docs")
@@ -32,8 +40,12 @@ def docs(request: Request) -> Response:
 @router.get("/docs/errors")
 def docs_errors() -> Response:
     """Where the ``type`` of every problem leads."""
-    rows = [(f'<code id="{kind.slug}">{kind.slug}</code>', str(kind.status), escape(kind.title), escape(kind.meaning)) for kind in kinds()]
-    return _page("Errors", _table(("slug", "status", "title", "meaning"), rows))
+    parts = [
+        f'<h2 id="{kind.slug}">{escape(kind.title)}</h2><p><code>{kind.slug}</code>, status {kind.status}</p>'
+        f"<p>{escape(kind.meaning)}</p><p><b>What to do:</b> {escape(what_to_do(kind))}</p>"
+        for kind in kinds()
+    ]
+    return _page("Errors", "".join(parts))
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

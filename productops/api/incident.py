@@ -7,9 +7,11 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from productops.api.access import allowed
 from productops.api.release_schemas import Sent, Text
 from productops.api.wiring import ActorDep, ContextDep
 from productops.domain.catalog import Name
+from productops.domain.governance_access import Operation
 from productops.domain.release import Environment
 from productops.usecases.incident import IncidentReport, read_incident, report_incident, resolve_incident
 
@@ -81,7 +83,9 @@ class ResolutionBody(Sent):
     steps: list[Line] = Field(min_length=1, max_length=100)
 
 
-@router.post("", operation_id="reportIncident", status_code=201, summary="Report an incident")
+@router.post(
+    "", operation_id="reportIncident", dependencies=[allowed(Operation.INCIDENT_REPORT)], status_code=201, summary="Report an incident"
+)
 def report(body: IncidentBody, response: Response, context: ContextDep, actor: ActorDep) -> ReportedOut:
     """Open it. Traced to a release of late, that release is rolled back where its service's catalog entry wants that (the default)."""
     done = report_incident(context, IncidentReport(**body.model_dump()), actor=actor)
@@ -92,13 +96,16 @@ def report(body: IncidentBody, response: Response, context: ContextDep, actor: A
     )  # fmt: skip
 
 
-@router.get("/{incident_id}", operation_id="getIncidentStatus", summary="Read an incident")
-def show(incident_id: IncidentId, context: ContextDep) -> IncidentDetailOut:
+@router.get("/{incident_id}", operation_id="getIncidentStatus", dependencies=[allowed(Operation.INCIDENT_READ)], summary="Read an incident")
+def show(incident_id: IncidentId, context: ContextDep, actor: ActorDep) -> IncidentDetailOut:
     """One incident."""
-    return IncidentDetailOut.model_validate(read_incident(context, incident_id))
+    return IncidentDetailOut.model_validate(read_incident(context, incident_id, actor=actor))
 
 
-@router.post("/{incident_id}/resolution", operation_id="resolveIncident", summary="Resolve an incident")
+@router.post(
+    "/{incident_id}/resolution", operation_id="resolveIncident", dependencies=[allowed(Operation.INCIDENT_RESOLVE)],
+    summary="Resolve an incident",
+)  # fmt: skip
 def resolve(incident_id: IncidentId, body: ResolutionBody, context: ContextDep, actor: ActorDep) -> IncidentDetailOut:
     """Say what was done; the time to recovery is counted."""
     return IncidentDetailOut.model_validate(resolve_incident(context, incident_id, steps=body.steps, actor=actor))

@@ -1,4 +1,4 @@
-"""Around every request: an id, a log line, safe headers, the token, and a limit on the body."""
+"""Around every request: an id, a log line, safe headers, who sends it and how often, and a limit on the body."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from productops.api import problems
-from productops.api.access import is_authorised, is_public
-from productops.errors import UnauthorizedError
+from productops.api.access import PRINCIPAL, Authenticator, is_public
+from productops.api.governance_access_limits import Buckets, Left
+from productops.api.governance_access_ways import has_credentials
+from productops.domain.governance_access import Principal
+from productops.errors import ProductOpsError, TooManyRequestsError, UnauthorizedError
+from productops.settings import Settings, is_loopback
 
 log = structlog.get_logger(__name__)
 
@@ -25,6 +29,9 @@ DRAIN_TIMEOUT_S = 2
 BODY_TIMEOUT_S = 30.0
 TOO_LARGE = f"a body has at most {BODY_BYTES_MAX:,} bytes"
 HOW_TO_CALL = "send the header `Authorization: Bearer <token>`; the token of a local installation is in its home folder"
+UNKNOWN = "this token, or session, is unknown, has expired or was revoked; " + HOW_TO_CALL
+# Flags have a limit of their own, for all of their callers together.
+_UNLIMITED = "/ofrep/"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -80,23 +87,82 @@ class RequestScope:
 
 
 class Gate:
-    """Lets in who carries the token, and bodies of at most 1 MiB."""
+    """Lets in who is known, as often as they may come, and bodies of at most 1 MiB."""
 
-    def __init__(self, app: ASGIApp, token: str, body_timeout_s: float = BODY_TIMEOUT_S) -> None:
+    def __init__(
+        self, app: ASGIApp, authenticator: Authenticator, settings: Settings | None = None, body_timeout_s: float = BODY_TIMEOUT_S
+    ) -> None:
+        known = settings or Settings()
         self._app = app
-        self._token = token
+        self._authenticator = authenticator
         self._body_timeout_s = body_timeout_s
+        self._requests = Buckets(per_s=known.requests_per_s, burst=max(known.requests_burst, known.requests_per_s))
+        self._failures = Buckets(per_s=known.failed_authentications_per_min / 60, burst=known.failed_authentications_per_min)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve, or refuse, one request."""
-        if scope["type"] != "http":
+        if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        if not is_public(scope["path"]) and not is_authorised(headers.get("authorization"), self._token):
-            await problems.from_error(UnauthorizedError(HOW_TO_CALL))(scope, receive, send)
-            return
-        await self._app(scope, _limited(receive, announced=headers.get("content-length", ""), timeout_s=self._body_timeout_s), send)
+        if PRINCIPAL not in scope and not is_public(scope["path"]):
+            try:
+                scope = dict(scope) | {PRINCIPAL: await self._known(scope)}
+            except ProductOpsError as error:
+                await _refuse(error, scope, receive, send)
+                return
+        principal: Principal | None = scope.get(PRINCIPAL)
+        if principal is not None and not scope["path"].startswith(_UNLIMITED):
+            left = self._requests.take(principal.token_id or principal.name)
+            if not left.allowed:
+                wait = f"more than {self._requests.per_s:g} requests a second; come back in {left.retry_s} s"
+                await _refuse(TooManyRequestsError(wait, retry_after_s=left.retry_s), scope, receive, self._counting(send, left))
+                return
+            send = self._counting(send, left)
+        if scope["type"] == "http":
+            headers = Headers(scope=scope)
+            receive = _limited(receive, announced=headers.get("content-length", ""), timeout_s=self._body_timeout_s)
+        await self._app(scope, receive, send)
+
+    async def _known(self, scope: Scope) -> Principal:
+        """Who sends it. Raises: UnauthorizedError, TooManyRequestsError for an address that was wrong too often, StoreUnavailableError."""
+        headers, path = Headers(scope=scope), scope["path"]
+        if not has_credentials(headers):
+            raise UnauthorizedError(HOW_TO_CALL)
+        address = (scope.get("client") or ("", 0))[0]
+        left = self._failures.peek(address)
+        if not left.allowed:
+            # Who works with a good token from there goes on; on this machine its owner always does.
+            found = self._authenticator.at_once(headers, path, installation=is_loopback(address))
+            if found is None:
+                wait = f"too many wrong tokens from your address; come back in {left.retry_s} s"
+                raise TooManyRequestsError(wait, retry_after_s=left.retry_s)
+            return found
+        found = await self._authenticator.principal(headers, path)
+        if found is None:
+            self._failures.take(address)
+            raise UnauthorizedError(UNKNOWN)
+        return found
+
+    def _counting(self, send: Send, left: Left) -> Send:
+        """``send`` that tells how many requests are left."""
+
+        async def counting(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["RateLimit-Policy"] = self._requests.policy
+                headers["RateLimit"] = self._requests.header(left)
+            await send(message)
+
+        return counting
+
+
+async def _refuse(error: ProductOpsError, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a problem; a websocket is closed before it was opened, which its caller sees as 403."""
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 1008})
+        return
+    await problems.from_error(error)(scope, receive, send)
 
 
 def _limited(receive: Receive, *, announced: str, timeout_s: float) -> Receive:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,9 +17,11 @@ from anyio import to_thread
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from productops.api.access import allowed, principal_of
 from productops.api.ofrep_access import EVENTS_PATH, stream_key
 from productops.api.ofrep_door import FlagDoor, door_of
 from productops.api.release import matches
+from productops.domain.governance_access import ANY, Operation, Principal, visible_places
 from productops.domain.release import Environment
 from productops.domain.release_flags.evaluate import Answer, Failure, FlagSet
 from productops.errors import StoreUnavailableError
@@ -112,7 +115,8 @@ class _RefusedError(Exception):
 
 
 @router.post(
-    "/evaluate/flags/{key}", operation_id="evaluateFlag", summary="Evaluate one flag", responses=_ONE, response_class=Response,
+    "/evaluate/flags/{key}", operation_id="evaluateFlag", dependencies=[allowed(Operation.FLAG_EVALUATE)],
+    summary="Evaluate one flag", responses=_ONE, response_class=Response,
     openapi_extra={"requestBody": _BODY, "parameters": [_ENVIRONMENT]},
 )  # fmt: skip
 async def evaluate_one(key: str, request: Request) -> Response:
@@ -122,14 +126,15 @@ async def evaluate_one(key: str, request: Request) -> Response:
         flags, context = await _asked(door, request)
     except _RefusedError as refused:
         return refused.response(key)
-    answer = flags.evaluate(key, context)
+    answer = flags.evaluate(key, context) if _may_ask(request, flags, key) else flags.missing(key)
     door.counter.add(answer, flags.environment, bulk=False)
     status = 200 if isinstance(answer, Answer) else STATUS.get(answer.code, 400)
     return Response(answer.body, status_code=status, media_type=JSON)
 
 
 @router.post(
-    "/evaluate/flags", operation_id="evaluateFlags", summary="Evaluate all flags", responses=_ALL, response_class=Response,
+    "/evaluate/flags", operation_id="evaluateFlags", dependencies=[allowed(Operation.FLAG_EVALUATE)],
+    summary="Evaluate all flags", responses=_ALL, response_class=Response,
     openapi_extra={"requestBody": _BODY, "parameters": [_ENVIRONMENT, _VENTURE]},
 )  # fmt: skip
 async def evaluate_all(request: Request) -> Response:
@@ -139,7 +144,7 @@ async def evaluate_all(request: Request) -> Response:
         flags, context = await _asked(door, request)
     except _RefusedError as refused:
         return refused.response(None)
-    keys = flags.keys(_named(request, "venture"))
+    keys = [key for key in flags.keys(_named(request, "venture")) if _may_ask(request, flags, key)]
     if len(keys) < THREAD_FROM:
         answers = _evaluated(flags, keys, context)
     else:
@@ -190,6 +195,21 @@ def environment_of(request: Request) -> Environment:
     except ValueError:
         known = ", ".join(Environment)
         raise _RefusedError(400, "GENERAL", f"there is no environment {str(named)[:40]!r}; known: {known}") from None
+
+
+def _may_ask(request: Request, flags: FlagSet, key: str) -> bool:
+    """Whether the caller may evaluate that flag in that environment; unknown flags may be asked for by everybody."""
+    places = evaluable(principal_of(request.scope))
+    if places is None:
+        return True
+    venture = flags.venture_of(key)
+    return venture is None or any(v in {ANY, venture} and e in {ANY, flags.environment.value} for v, e in places)
+
+
+@lru_cache(maxsize=1000)
+def evaluable(principal: Principal) -> frozenset[tuple[str, str]] | None:
+    """Pairs of venture and environment, each perhaps ``*``; None: all of them. Asked for hundreds of times a second."""
+    return visible_places(principal, Operation.FLAG_EVALUATE)
 
 
 def _named(request: Request, what: str) -> str | None:

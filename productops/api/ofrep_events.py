@@ -11,10 +11,12 @@ from fastapi import APIRouter, Header, Query, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import StreamingResponse
 
+from productops.api.access import allowed
 from productops.api.ofrep_access import EVENTS_PATH
 from productops.api.ofrep_door import FlagDoor, door_of
 from productops.api.streams import Streams
 from productops.api.wiring import StreamsDep
+from productops.domain.governance_access import Operation
 from productops.domain.release import Environment
 
 router = APIRouter(tags=["flags"])
@@ -29,7 +31,8 @@ LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", max_length=40,
 
 
 @router.get(
-    EVENTS_PATH, operation_id="streamFlagEvents", summary="Hear of changed flags", response_class=StreamingResponse,
+    EVENTS_PATH, operation_id="streamFlagEvents", dependencies=[allowed(Operation.FLAG_EVALUATE)],
+    summary="Hear of changed flags", response_class=StreamingResponse,
     responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "`data` is JSON with a `type`."}},
 )  # fmt: skip
 async def follow(

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from productops.errors import InvalidInputError, NotFoundError, ProductOpsError, UnauthorizedError, error_classes
+from productops.redaction import redact_value
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 1
@@ -38,10 +39,12 @@ HTTP_KINDS = (
     Kind(404, NotFoundError.slug, NotFoundError.title, "There is nothing at this path."),
     Kind(405, "method-not-allowed", "Method not allowed", "The path exists, but not with this method; `Allow` names those it has."),
     Kind(408, "body-timeout", "Body timed out", "The body did not come within 30 s."),
-    Kind(413, "body-too-large", "Body too large", "The body exceeds 1 MiB."),
+    Kind(413, "body-too-large", "Body too large", "The body exceeds what this operation takes: 128 KiB, 1 MiB for flags."),
+    Kind(415, "unsupported-media-type", "Unsupported media type", "The body is not JSON, or its `Content-Type` does not say so."),
+    Kind(421, "wrong-host", "Wrong host", "The request names a host that is not this installation; `PRODUCTOPS_PUBLIC_NAMES` adds names."),
     Kind(503, "busy", "Busy", "Too many event streams are open; try again later."),
 )
-_BY_STATUS = {kind.status: kind for kind in HTTP_KINDS}
+KIND_OF = {kind.status: kind for kind in HTTP_KINDS}
 INTERNAL = Kind(500, ProductOpsError.slug, ProductOpsError.title, "An error nobody foresaw; the server's log has the request id.")
 
 
@@ -49,8 +52,8 @@ def problem(
     status: int, *, slug: str, title: str, detail: str, extra: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
 ) -> Response:
     """The answer for one error. ``extra`` members are added beside the standard ones and never replace them."""
-    document = dict(extra or {}) | {
-        "type": f"/docs/errors#{slug}", "title": title, "status": status, "detail": detail, "slug": slug,
+    document = redact_value(dict(extra or {})) | {
+        "type": f"/docs/errors#{slug}", "title": title, "status": status, "detail": redact_value(detail), "slug": slug,
     }  # fmt: skip
     request_id = structlog.contextvars.get_contextvars().get("request_id")
     if request_id:
@@ -65,7 +68,9 @@ def problem(
 
 def from_error(error: ProductOpsError) -> Response:
     """The answer for an error of ours."""
-    headers = {"WWW-Authenticate": 'Bearer realm="productops"'} if isinstance(error, UnauthorizedError) else None
+    headers = {"WWW-Authenticate": 'Bearer realm="productops"'} if isinstance(error, UnauthorizedError) else {}
+    if error.retryable and error.status < 500:
+        headers["Retry-After"] = str(error.extra.get("retry_after_s", RETRY_AFTER_S))
     return problem(error.status, slug=error.slug, title=error.title, detail=error.detail, extra=error.extra, headers=headers)
 
 
@@ -93,7 +98,7 @@ def install(app: FastAPI) -> None:
 
 def from_http(error: HTTPException) -> Response:
     """The answer for what HTTP itself finds wrong."""
-    kind = _BY_STATUS.get(error.status_code, Kind(error.status_code, "http", "HTTP error", ""))
+    kind = KIND_OF.get(error.status_code, Kind(error.status_code, "http", "HTTP error", ""))
     detail = kind.meaning if error.status_code in {404, 405} else str(error.detail)
     return problem(error.status_code, slug=kind.slug, title=kind.title, detail=detail, headers=error.headers)
 
@@ -129,3 +134,11 @@ def kinds() -> list[Kind]:
     ours = [Kind(c.status, c.slug, c.title, (c.__doc__ or "").strip().splitlines()[0]) for c in error_classes() if c is not ProductOpsError]
     found = {kind.slug: kind for kind in (*HTTP_KINDS, INTERNAL, *ours)}
     return sorted(found.values(), key=lambda kind: kind.slug)
+
+
+def example(kind: Kind) -> dict[str, Any]:
+    """A problem of this kind as it would be answered; for the document."""
+    return {
+        "type": f"/docs/errors#{kind.slug}", "title": kind.title, "status": kind.status, "detail": kind.meaning.replace("``", "`"),
+        "slug": kind.slug, "request_id": "9f2d4b0c",
+    }  # fmt: skip

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Header, Path, Query, Response
 
+from productops.api.access import allowed
 from productops.api.release_schemas import (
     AnalysisPage,
     FlowRunOut,
@@ -19,6 +20,7 @@ from productops.api.release_schemas import (
     ReleasePage,
 )
 from productops.api.wiring import ActorDep, ContextDep
+from productops.domain.governance_access import Operation
 from productops.domain.release import Environment, Phase, Release
 from productops.usecases.context import Actor, Context
 from productops.usecases.release_read import list_releases, read_analysis, read_release
@@ -62,7 +64,8 @@ def place(context: Context, wish: ReleaseWish, response: Response, *, actor: Act
 
 
 @router.post(
-    "/release/{version}", operation_id="requestRelease", status_code=202, summary="Ask for a release",
+    "/release/{version}", operation_id="requestRelease", dependencies=[allowed(Operation.RELEASE_REQUEST)],
+    status_code=202, summary="Ask for a release",
     responses={202: {"headers": LOCATION | REPLAYED}},
 )  # fmt: skip
 def request_release(
@@ -72,14 +75,18 @@ def request_release(
     return place(context, body.to_wish(version), response, actor=actor, key=key, base=f"{BASE}/releases")
 
 
-@router.post("/release/{version}/plan", operation_id="planRelease", summary="Show what a release would do")
+@router.post(
+    "/release/{version}/plan", operation_id="planRelease", dependencies=[allowed(Operation.RELEASE_READ)],
+    summary="Show what a release would do",
+)  # fmt: skip
 def show_plan(version: Version, body: ReleaseBody, context: ContextDep, actor: ActorDep) -> PlanOut:
     """Make every check of a release and show its steps, without writing or starting anything."""
     return PlanOut.of(plan_release(context, body.to_wish(version), actor=actor))
 
 
 @router.post(
-    "/release/{version}/plan/picture", operation_id="drawReleasePlan", summary="Draw what a release would do", response_class=Response,
+    "/release/{version}/plan/picture", operation_id="drawReleasePlan", dependencies=[allowed(Operation.RELEASE_READ)],
+    summary="Draw what a release would do", response_class=Response,
     responses={200: {"content": {"image/svg+xml": {}}}},
 )  # fmt: skip
 def draw_release_plan(version: Version, body: ReleaseBody, context: ContextDep, actor: ActorDep) -> Response:
@@ -90,28 +97,34 @@ def draw_release_plan(version: Version, body: ReleaseBody, context: ContextDep, 
     return Response(draw_plan_of(release), media_type="image/svg+xml", headers={"Cache-Control": "no-store"})
 
 
-@router.get("/releases", operation_id="listReleases", summary="List releases, newest first")
+@router.get("/releases", operation_id="listReleases", dependencies=[allowed(Operation.RELEASE_READ)], summary="List releases, newest first")
 def show_releases(
     context: ContextDep,
+    actor: ActorDep,
     service: Annotated[str | None, Query(max_length=63, pattern=r"^[^\x00]*$")] = None,
     environment: Environment | None = None,
     after: Annotated[UUID | None, Query(description="`next` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> ReleasePage:
     """Releases of all services, or of one."""
-    found, following = list_releases(context, service=service, environment=environment, after=str(after) if after else None, limit=limit)
+    last = str(after) if after else None
+    found, following = list_releases(context, service=service, environment=environment, after=last, limit=limit, actor=actor)
     return ReleasePage(items=[ReleaseOut.of(r, flow_run=flow_run_of(context, r)) for r in found], next=following)
 
 
 @router.get(
-    "/releases/{release_id}", operation_id="getRelease", summary="Read a release", response_model=ReleaseDetailOut,
+    "/releases/{release_id}", operation_id="getRelease", dependencies=[allowed(Operation.RELEASE_READ)],
+    summary="Read a release", response_model=ReleaseDetailOut,
     responses={304: {"description": "Nothing changed but the seconds left of the lease."}},
 )  # fmt: skip
 def show_release(
-    release_id: ReleaseId, context: ContextDep, if_none_match: Annotated[str | None, Header(description="ETag known.")] = None
+    release_id: ReleaseId,
+    context: ContextDep,
+    actor: ActorDep,
+    if_none_match: Annotated[str | None, Header(description="ETag known.")] = None,
 ) -> Response:
     """Steps, moves, traffic, lease, totals and incidents of a release. The ETag changes with all but ``traffic.lease.left_s``."""
-    detail = read_release(context, release_id)
+    detail = read_release(context, release_id, actor=actor)
     out = ReleaseDetailOut.of_detail(detail, flow_run=flow_run_of(context, detail.release))
     stable = out.model_dump_json(by_alias=True, exclude={"traffic": {"lease": {"left_s"}}})
     headers = {"ETag": f'W/"{hashlib.sha256(stable.encode()).hexdigest()[:32]}"', "Cache-Control": "private, no-cache"}
@@ -126,20 +139,25 @@ def matches(if_none_match: str | None, etag: str) -> bool:
     return "*" in known or etag.removeprefix("W/") in known
 
 
-@router.get("/releases/{release_id}/analysis", operation_id="getReleaseAnalysis", summary="Read the judge's evidence")
+@router.get(
+    "/releases/{release_id}/analysis", operation_id="getReleaseAnalysis", dependencies=[allowed(Operation.RELEASE_READ)],
+    summary="Read the judge's evidence",
+)  # fmt: skip
 def show_analysis(
     release_id: ReleaseId,
     context: ContextDep,
+    actor: ActorDep,
     after_s: Annotated[int, Query(ge=0, le=SECOND_MAX, description="Unix second; looks after it.")] = 0,
     limit: Annotated[int, Query(ge=1, le=3600)] = 600,
 ) -> AnalysisPage:
     """What the judge said after each second of the rollout, with the evidence it said it on."""
-    found, following = read_analysis(context, release_id, after_s=after_s, limit=limit)
+    found, following = read_analysis(context, release_id, after_s=after_s, limit=limit, actor=actor)
     return AnalysisPage.model_validate({"items": found, "next": following})
 
 
 @router.post(
-    "/releases/{release_id}/rollback", operation_id="rollBackRelease", status_code=202, summary="Give users the baseline again",
+    "/releases/{release_id}/rollback", operation_id="rollBackRelease", dependencies=[allowed(Operation.RELEASE_ROLL_BACK)],
+    status_code=202, summary="Give users the baseline again",
     responses={202: {"headers": LOCATION}},
 )  # fmt: skip
 def roll_back(release_id: ReleaseId, body: ReasonBody, response: Response, context: ContextDep, actor: ActorDep) -> ReleaseOut:
@@ -150,7 +168,8 @@ def roll_back(release_id: ReleaseId, body: ReasonBody, response: Response, conte
 
 
 @router.post(
-    "/releases/{release_id}/pause", operation_id="pauseRelease", status_code=202, summary="Stop a rollout where it is",
+    "/releases/{release_id}/pause", operation_id="pauseRelease", dependencies=[allowed(Operation.RELEASE_PAUSE)],
+    status_code=202, summary="Stop a rollout where it is",
     responses={202: {"headers": LOCATION}},
 )  # fmt: skip
 def pause(release_id: ReleaseId, body: ReasonBody, response: Response, context: ContextDep, actor: ActorDep) -> ReleaseOut:
@@ -163,7 +182,8 @@ def pause(release_id: ReleaseId, body: ReasonBody, response: Response, context: 
 
 
 @router.post(
-    "/releases/{release_id}/resume", operation_id="resumeRelease", status_code=202, summary="Let a paused release go on",
+    "/releases/{release_id}/resume", operation_id="resumeRelease", dependencies=[allowed(Operation.RELEASE_PAUSE)],
+    status_code=202, summary="Let a paused release go on",
     responses={202: {"headers": LOCATION}},
 )  # fmt: skip
 def resume(release_id: ReleaseId, body: ReasonBody, response: Response, context: ContextDep, actor: ActorDep) -> ReleaseOut:

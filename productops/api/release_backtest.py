@@ -9,14 +9,16 @@ from uuid import UUID
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
+from productops.api.access import allowed
 from productops.api.release import BASE
 from productops.api.release_schemas import Sent
 from productops.api.services import ServiceName
 from productops.api.wiring import ActorDep, ContextDep
 from productops.domain.analysis import Verdict
 from productops.domain.catalog import Name
+from productops.domain.governance_access import Operation
 from productops.domain.release import Cause, Environment, Phase
-from productops.usecases.context import Context
+from productops.usecases.context import Actor, Context
 from productops.usecases.monitoring_metrics import MetricValue, take_metrics
 
 router = APIRouter(prefix=BASE, tags=["release"])
@@ -62,17 +64,20 @@ class BacktestPage(BaseModel):
     next: str | None
 
 
-@router.post("/releases/backtest", operation_id="backtestReleases", summary="Judge past releases with another policy")
-def backtest(body: BacktestBody, context: ContextDep) -> BacktestPage:
+@router.post(
+    "/releases/backtest", operation_id="backtestReleases", dependencies=[allowed(Operation.RELEASE_READ)],
+    summary="Judge past releases with another policy",
+)  # fmt: skip
+def backtest(body: BacktestBody, context: ContextDep, actor: ActorDep) -> BacktestPage:
     """Which of the last releases would have stopped, and when. Nothing is written; releases keep their verdicts."""
-    return _backtest(context, body)
+    return _backtest(context, body, actor)
 
 
-def _backtest(context: Context, body: BacktestBody) -> BacktestPage:
+def _backtest(context: Context, body: BacktestBody, actor: Actor) -> BacktestPage:
     from productops.usecases.release_backtest import backtest_releases  # brings the judge's numerics
 
     before = str(body.before) if body.before else None
-    rows, following = backtest_releases(context, service=body.service, changes=body.analysis, before=before, limit=body.limit)
+    rows, following = backtest_releases(context, service=body.service, changes=body.analysis, before=before, limit=body.limit, actor=actor)
     items = [
         BacktestOut(
             release_id=row.release.id, title=row.release.title, created_at=row.release.created_at, phase=row.release.phase,
@@ -115,17 +120,18 @@ class MetricsOut(BaseModel):
 
 
 @router.post(
-    "/services/{service}/environments/{environment}/metrics", operation_id="sendMetrics", summary="Send metrics of your own",
+    "/services/{service}/environments/{environment}/metrics", operation_id="sendMetrics", dependencies=[allowed(Operation.METRIC_WRITE)],
+    summary="Send metrics of your own",
 )  # fmt: skip
 def send_metrics(
     service: ServiceName,
     environment: Annotated[Environment, Path()],
     body: MetricsBody,
     context: ContextDep,
-    actor: ActorDep,  # noqa: ARG001
+    actor: ActorDep,
 ) -> MetricsOut:
     """Metrics that the catalog's ``rollout.analysis.metrics`` names are judged ``metrics_lag_s`` later. Sent twice they count once."""
     values: dict[str, MetricValue] = {
         name: (value.events, value.total) if isinstance(value, CountedValue) else float(value) for name, value in body.values.items()
     }
-    return MetricsOut(kept=take_metrics(context, service, environment, body.version, at_s=body.at_s, values=values))
+    return MetricsOut(kept=take_metrics(context, service, environment, body.version, at_s=body.at_s, values=values, actor=actor))

@@ -13,9 +13,11 @@ from fastapi import APIRouter, Header, Query
 from starlette.exceptions import HTTPException
 from starlette.responses import Response, StreamingResponse
 
+from productops.api.access import allowed
 from productops.api.release import BASE, SECOND_MAX, ReleaseId
 from productops.api.streams import PART, Streams
-from productops.api.wiring import ContextDep, StreamsDep
+from productops.api.wiring import ActorDep, ContextDep, StreamsDep
+from productops.domain.governance_access import Operation
 from productops.domain.release import ReleaseEvent
 from productops.errors import StoreUnavailableError
 from productops.usecases.context import Context
@@ -29,7 +31,8 @@ LastEventId = Annotated[int | None, Header(alias="Last-Event-ID", ge=0, le=SECON
 
 
 @router.get(
-    "/releases/{release_id}/events", operation_id="streamReleaseEvents", summary="Follow a release", response_class=StreamingResponse,
+    "/releases/{release_id}/events", operation_id="streamReleaseEvents", dependencies=[allowed(Operation.RELEASE_READ)],
+    summary="Follow a release", response_class=StreamingResponse,
     responses={
         200: {
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
@@ -39,7 +42,7 @@ LastEventId = Annotated[int | None, Header(alias="Last-Event-ID", ge=0, le=SECON
     },
 )  # fmt: skip
 async def follow(
-    release_id: ReleaseId, context: ContextDep, streams: StreamsDep, last_event_id: LastEventId = None, after: Seq = 0
+    release_id: ReleaseId, context: ContextDep, actor: ActorDep, streams: StreamsDep, last_event_id: LastEventId = None, after: Seq = 0
 ) -> Response:
     """Each event as it is written: requested, phase, shift, look, step_ended, extended, incident, rollback_prepared.
 
@@ -49,7 +52,7 @@ async def follow(
 
     if streams.open >= streams.open_max:
         raise HTTPException(503, f"{streams.open_max} event streams are open; try again later")
-    first = await streams.read(context, release_id, seen)
+    first = await streams.read(context, release_id, seen, actor=actor)
     if first.finished and not first.events:
         return Response(status_code=204)
     story = _story(context, release_id, first, seen, streams)

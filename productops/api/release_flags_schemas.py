@@ -28,7 +28,8 @@ from productops.usecases.release_flags_change import Outcome
 Why = Annotated[str, Field(max_length=1000, description="Why; kept in the history.")]
 Percent = Annotated[float, Field(ge=0, le=100, description="Share of users, by a stable hash.")]
 At = Annotated[AwareDatetime | None, Field(description="When it is to happen; left out: at once.")]
-IfRevision = Annotated[int | None, Field(ge=1, description="Only if the flag is at this revision.")]
+REVISION_MAX = 2**31 - 1
+IfRevision = Annotated[int | None, Field(ge=1, le=REVISION_MAX, description="Only if the flag is at this revision.")]
 SentOperation = Annotated[Put | Edit | RampTo | Kill | Revive | RestoreTo | Archive, Field(discriminator="op")]
 
 
@@ -137,9 +138,10 @@ class RevisionOut(BaseModel):
 
 
 class FlagList(BaseModel):
-    """Flags by key."""
+    """Flags by key; pass ``next`` as ``after`` for the following page."""
 
     items: list[FlagOut]
+    next: str | None
 
 
 class HistoryPage(BaseModel):
@@ -150,9 +152,10 @@ class HistoryPage(BaseModel):
 
 
 class ChangeList(BaseModel):
-    """Changes, newest first."""
+    """Changes, newest first; pass ``next`` as ``after`` for the following page."""
 
     items: list[ChangeOut]
+    next: str | None
 
 
 class StaleOut(BaseModel):
@@ -172,9 +175,10 @@ class StaleOut(BaseModel):
 
 
 class StaleList(BaseModel):
-    """Reasons, oldest first."""
+    """Reasons, oldest first; pass ``next`` as ``after`` for the following page."""
 
     items: list[StaleOut]
+    next: str | None
 
 
 class ExposureOut(BaseModel):
@@ -253,7 +257,7 @@ class KillBody(Sent):
 class RestoreBody(Sent):
     """Which revision, and why."""
 
-    revision: int | None = Field(default=None, ge=1, description="Default: the one before the newest.")
+    revision: int | None = Field(default=None, ge=1, le=REVISION_MAX, description="Default: the one before the newest.")
     reason: Why = ""
 
 

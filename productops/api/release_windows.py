@@ -8,8 +8,10 @@ from datetime import timedelta
 from typing import Annotated
 
 import anyio.to_thread
-from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 
+from productops.api.access import allowed
+from productops.api.paging import After, Limit, cut, decode_id
 from productops.api.release import BASE, matches
 from productops.api.release_windows_schemas import (
     ApprovalBody,
@@ -23,12 +25,12 @@ from productops.api.release_windows_schemas import (
     WindowsOut,
 )
 from productops.api.wiring import ActorDep, ContextDep
-from productops.domain.governance_access import MACHINE
+from productops.domain.governance_access import Operation
 from productops.domain.release import Environment
 from productops.domain.release_windows_feed import PATH, feed_key, feed_path
 from productops.errors import NotFoundError, UnauthorizedError
 from productops.usecases import release_windows, release_windows_bypass, release_windows_feed
-from productops.usecases.context import Actor
+from productops.usecases.governance_access_scope import venture_for
 
 WINDOWS = f"{BASE}/windows"
 router = APIRouter(tags=["windows"])
@@ -36,26 +38,12 @@ Text = Query(max_length=100, pattern=r"^[^\x00]*$")
 ServiceName = Annotated[str | None, Query(max_length=63, pattern=r"^[^\x00]*$", description="Name of a service.")]
 VentureName = Annotated[str | None, Query(max_length=63, pattern=r"^[^\x00]*$", description="Name of a venture.")]
 BypassId = Annotated[str, Path(description="Id of the bypass.", max_length=64)]
-Named = Annotated[
-    str | None,
-    Query(
-        alias="actor", max_length=100, pattern=r"^[^\x00-\x1f]+$",
-        description="Who acts, for the audit and the rule of two people; who holds the token is believed.",
-    ),
-]  # fmt: skip
 
 
-def _acting(default: ActorDep, name: Named = None) -> Actor:
-    """Who acts: the one place to change once callers have accounts of their own."""
-    return Actor(name=name, origin=default.origin, principal=MACHINE) if name else default
-
-
-PersonDep = Annotated[Actor, Depends(_acting)]
-
-
-@router.get(WINDOWS, operation_id="listWindows", summary="List freezes and change windows")
+@router.get(WINDOWS, operation_id="listWindows", dependencies=[allowed(Operation.WINDOW_READ)], summary="List freezes and change windows")
 def show_windows(
     context: ContextDep,
+    actor: ActorDep,
     venture: VentureName = None,
     service: ServiceName = None,
     environment: Environment | None = None,
@@ -64,29 +52,41 @@ def show_windows(
 ) -> WindowsOut:
     """Calendars that apply to what is asked for, how fresh they are, and their events from now on."""
     view = release_windows.list_windows(
-        context, venture=venture, service=service, environment=environment, label=label, ahead=timedelta(days=ahead_days)
+        context,
+        venture=venture,
+        service=service,
+        environment=environment,
+        label=label,
+        ahead=timedelta(days=ahead_days),
+        actor=actor,
     )
     return WindowsOut.of(view)
 
 
-@router.get(f"{WINDOWS}/calendars/{{name}}", operation_id="getCalendar", summary="Read a calendar")
+@router.get(
+    f"{WINDOWS}/calendars/{{name}}", operation_id="getCalendar", dependencies=[allowed(Operation.WINDOW_READ)], summary="Read a calendar"
+)
 def show_calendar(
-    name: Annotated[str, Path(max_length=63)], context: ContextDep, ahead_days: Annotated[int, Query(ge=1, le=400)] = 90
+    name: Annotated[str, Path(max_length=63)], context: ContextDep, actor: ActorDep, ahead_days: Annotated[int, Query(ge=1, le=400)] = 90
 ) -> WindowsOut:
     """One calendar, how fresh it is, and its events from now on."""
-    return WindowsOut.of(release_windows.read_calendar(context, name, ahead=timedelta(days=ahead_days)))
+    return WindowsOut.of(release_windows.read_calendar(context, name, ahead=timedelta(days=ahead_days), actor=actor))
 
 
-@router.get(f"{WINDOWS}/next", operation_id="getNextOpening", summary="Ask when a release may start")
+@router.get(
+    f"{WINDOWS}/next", operation_id="getNextOpening", dependencies=[allowed(Operation.WINDOW_READ)], summary="Ask when a release may start"
+)
 def show_next(
-    context: ContextDep, service: Annotated[str, Query(max_length=63)], environment: Environment = Environment.PRODUCTION
+    context: ContextDep, actor: ActorDep, service: Annotated[str, Query(max_length=63)], environment: Environment = Environment.PRODUCTION
 ) -> OpeningOut:
     """Whether a release of the service may start there now, and when next."""
-    return OpeningOut.of(release_windows.next_opening(context, service, environment), service, environment)
+    return OpeningOut.of(release_windows.next_opening(context, service, environment, actor=actor), service, environment)
 
 
-@router.post(f"{WINDOWS}/refresh", operation_id="refreshCalendars", summary="Read all calendars now")
-def refresh(request: Request, context: ContextDep, actor: PersonDep) -> RefreshedList:
+@router.post(
+    f"{WINDOWS}/refresh", operation_id="refreshCalendars", dependencies=[allowed(Operation.CATALOG_APPLY)], summary="Read all calendars now"
+)
+def refresh(request: Request, context: ContextDep, actor: ActorDep) -> RefreshedList:
     """Every source is looked at; one that cannot be read keeps its last good copy in force."""
     from productops.adapters.calendar_sources import CalendarSources  # its libraries take 0.2 s to load
     from productops.usecases.release_windows_refresh import refresh_calendars
@@ -96,15 +96,22 @@ def refresh(request: Request, context: ContextDep, actor: PersonDep) -> Refreshe
     return RefreshedList(items=[RefreshedOut(name=f.name, outcome=f.outcome, error=f.error) for f in found])
 
 
-@router.get(f"{WINDOWS}/bypasses", operation_id="listBypasses", summary="List bypasses, newest first")
-def show_bypasses(context: ContextDep, service: ServiceName = None, limit: Annotated[int, Query(ge=1, le=200)] = 50) -> BypassList:
+@router.get(
+    f"{WINDOWS}/bypasses", operation_id="listBypasses", dependencies=[allowed(Operation.WINDOW_READ)], summary="List bypasses, newest first"
+)
+def show_bypasses(context: ContextDep, actor: ActorDep, service: ServiceName = None, after: After = None, limit: Limit = 50) -> BypassList:
     """Who asked for what, who approved it, and what it was spent on."""
     now = context.clock.now()
-    return BypassList(items=[BypassOut.of(b, now=now) for b in release_windows_bypass.list_bypasses(context, service=service, limit=limit)])
+    found = release_windows_bypass.list_bypasses(context, service=service, before=decode_id(after), limit=limit + 1, actor=actor)
+    page, following = cut(found, limit, lambda bypass: [bypass.id])
+    return BypassList(items=[BypassOut.of(b, now=now) for b in page], next=following)
 
 
-@router.post(f"{WINDOWS}/bypasses", operation_id="requestBypass", status_code=201, summary="Ask to release during a freeze")
-def request_bypass(body: BypassBody, context: ContextDep, actor: PersonDep) -> BypassOut:
+@router.post(
+    f"{WINDOWS}/bypasses", operation_id="requestBypass", dependencies=[allowed(Operation.WINDOW_BYPASS)],
+    status_code=201, summary="Ask to release during a freeze",
+)  # fmt: skip
+def request_bypass(body: BypassBody, context: ContextDep, actor: ActorDep) -> BypassOut:
     """Worth nothing until somebody else approves it; then one release may use it until it expires."""
     bypass = release_windows_bypass.request_bypass(
         context, service=body.service, environment=body.environment, version=body.version, reason=body.reason,
@@ -113,25 +120,37 @@ def request_bypass(body: BypassBody, context: ContextDep, actor: PersonDep) -> B
     return BypassOut.of(bypass, now=context.clock.now())
 
 
-@router.get(f"{WINDOWS}/bypasses/{{bypass_id}}", operation_id="getBypass", summary="Read a bypass")
-def show_bypass(bypass_id: BypassId, context: ContextDep) -> BypassOut:
+@router.get(
+    f"{WINDOWS}/bypasses/{{bypass_id}}", operation_id="getBypass", dependencies=[allowed(Operation.WINDOW_READ)], summary="Read a bypass"
+)
+def show_bypass(bypass_id: BypassId, context: ContextDep, actor: ActorDep) -> BypassOut:
     """Where it stands."""
-    return BypassOut.of(release_windows_bypass.read_bypass(context, bypass_id), now=context.clock.now())
+    return BypassOut.of(release_windows_bypass.read_bypass(context, bypass_id, actor=actor), now=context.clock.now())
 
 
-@router.post(f"{WINDOWS}/bypasses/{{bypass_id}}/approve", operation_id="approveBypass", summary="Approve what somebody else asked for")
-def approve_bypass(bypass_id: BypassId, body: ApprovalBody, context: ContextDep, actor: PersonDep) -> BypassOut:
+@router.post(
+    f"{WINDOWS}/bypasses/{{bypass_id}}/approve", operation_id="approveBypass", dependencies=[allowed(Operation.WINDOW_BYPASS)],
+    summary="Approve what somebody else asked for",
+)  # fmt: skip
+def approve_bypass(bypass_id: BypassId, body: ApprovalBody, context: ContextDep, actor: ActorDep) -> BypassOut:
     """Refused for the one who asked."""
     return BypassOut.of(release_windows_bypass.approve_bypass(context, bypass_id, note=body.note, actor=actor), now=context.clock.now())
 
 
-@router.get(f"{WINDOWS}/feed", operation_id="getCalendarFeed", summary="Where to subscribe to a calendar of changes")
+@router.get(
+    f"{WINDOWS}/feed", operation_id="getCalendarFeed", dependencies=[allowed(Operation.WINDOW_READ)],
+    summary="Where to subscribe to a calendar of changes",
+)  # fmt: skip
 def show_feed_address(
-    request: Request, context: ContextDep, venture: Annotated[str, Query(max_length=63)], environment: Environment = Environment.PRODUCTION
+    request: Request,
+    context: ContextDep,
+    actor: ActorDep,
+    venture: Annotated[str, Query(max_length=63)],
+    environment: Environment = Environment.PRODUCTION,
 ) -> FeedOut:
     """The address of the feed with its key, for Google Calendar, Outlook, Apple Calendar and others."""
     with context.store.read() as unit:
-        unit.catalog.venture_id(venture)
+        venture_for(unit, venture, actor, Operation.WINDOW_READ, environment=environment)
     path = feed_path(request.app.state.token, venture, environment)
     return FeedOut(path=path, url=f"{str(request.base_url).rstrip('/')}{path}")
 

@@ -170,6 +170,7 @@ class BypassOut(BaseModel):
 
 
 class BypassList(BaseModel):
-    """Newest first."""
+    """Newest first; pass ``next`` as ``after`` for the following page."""
 
     items: list[BypassOut]
+    next: str | None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import ssl
+from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
@@ -10,6 +12,7 @@ from fastapi import FastAPI
 from productops.errors import PortTakenError, SettingsError
 
 GRACE_S = 5
+WEBSOCKET_BYTES_MAX = 1_048_576
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -30,12 +33,28 @@ def listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def make_server(app: FastAPI) -> uvicorn.Server:
-    """A server whose event streams end when it is asked to end."""
+def make_server(app: FastAPI, *, tls_certificate: Path | None = None, tls_key: Path | None = None) -> uvicorn.Server:
+    """A server whose event streams end when it is asked to end; with TLS where it is given a certificate and its key.
+
+    Raises: SettingsError when they cannot be used.
+    """
     config = uvicorn.Config(
-        app, loop="asyncio", http="h11", ws="none", lifespan="on", log_config=None, access_log=False, server_header=False,
-        timeout_graceful_shutdown=GRACE_S, proxy_headers=False,
+        app, loop="asyncio", http="h11", ws="websockets-sansio", lifespan="on", log_config=None, access_log=False, server_header=False,
+        timeout_graceful_shutdown=GRACE_S, proxy_headers=False, ws_max_size=WEBSOCKET_BYTES_MAX,
+        ssl_certfile=tls_certificate, ssl_keyfile=tls_key,
     )  # fmt: skip
+    if tls_certificate is not None:
+        _load_tls(config)
     server = uvicorn.Server(config)
     app.state.streams.stopping = lambda: server.should_exit
     return server
+
+
+def _load_tls(config: uvicorn.Config) -> None:
+    """Read certificate and key now, so that what is wrong with them is said plainly."""
+    try:
+        config.load()
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(f"PRODUCTOPS_TLS_CERTIFICATE and PRODUCTOPS_TLS_KEY cannot be used: {error}") from error
+    if config.ssl is not None:
+        config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2

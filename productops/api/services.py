@@ -8,9 +8,12 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel, Field
 
+from productops.api.access import allowed
+from productops.api.paging import After, ManyLimit, cut, decode_one
 from productops.api.release import BASE, LOCATION, flow_run_of
 from productops.api.release_schemas import Reason, ReleaseOut, Sent, TrafficOut
 from productops.api.wiring import ActorDep, ContextDep
+from productops.domain.governance_access import Operation
 from productops.domain.release import Environment, Phase, Strategy
 from productops.domain.traffic import Instance, InstanceState
 from productops.usecases.release_read import EnvironmentView, ServiceView, list_services, read_service
@@ -100,9 +103,10 @@ class ServiceOut(BaseModel):
 
 
 class ServiceList(BaseModel):
-    """All services, by name."""
+    """Services by name; pass ``next`` as ``after`` for the following page."""
 
     items: list[ServiceOut]
+    next: str | None
 
 
 class ServiceRollbackBody(Sent):
@@ -112,21 +116,27 @@ class ServiceRollbackBody(Sent):
     reason: Reason
 
 
-@router.get("/services", operation_id="listServices", summary="List services with their live versions")
-def show_services(context: ContextDep) -> ServiceList:
-    """Every declared service with what its users have."""
+@router.get(
+    "/services", operation_id="listServices", dependencies=[allowed(Operation.CATALOG_READ)],
+    summary="List services with their live versions",
+)  # fmt: skip
+def show_services(context: ContextDep, actor: ActorDep, after: After = None, limit: ManyLimit = 200) -> ServiceList:
+    """Declared services with what their users have."""
     now = context.clock.now()
-    return ServiceList(items=[ServiceOut.of(view, now=now) for view in list_services(context)])
+    found = list_services(context, after=decode_one(after), limit=limit + 1, actor=actor)
+    page, following = cut(found, limit, lambda view: [view.service.name])
+    return ServiceList(items=[ServiceOut.of(view, now=now) for view in page], next=following)
 
 
-@router.get("/services/{name}", operation_id="getService", summary="Read a service")
-def show_service(name: ServiceName, context: ContextDep) -> ServiceOut:
+@router.get("/services/{name}", operation_id="getService", dependencies=[allowed(Operation.CATALOG_READ)], summary="Read a service")
+def show_service(name: ServiceName, context: ContextDep, actor: ActorDep) -> ServiceOut:
     """One service with what its users have."""
-    return ServiceOut.of(read_service(context, name), now=context.clock.now())
+    return ServiceOut.of(read_service(context, name, actor=actor), now=context.clock.now())
 
 
 @router.post(
-    "/services/{name}/rollback", operation_id="rollBackService", status_code=202, summary="Give users of a service the version before",
+    "/services/{name}/rollback", operation_id="rollBackService", dependencies=[allowed(Operation.RELEASE_ROLL_BACK)],
+    status_code=202, summary="Give users of a service the version before",
     responses={202: {"headers": LOCATION}},
 )  # fmt: skip
 def roll_back(name: ServiceName, body: ServiceRollbackBody, response: Response, context: ContextDep, actor: ActorDep) -> ReleaseOut:

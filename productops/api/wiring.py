@@ -8,9 +8,11 @@ from fastapi import Depends, Request
 
 from productops.adapters.connections import build_target, load_connections, router_capabilities
 from productops.adapters.doorbell import Doorbell
-from productops.adapters.prefect_api import PrefectApi, starts_at_once
+from productops.adapters.prefect_api import connect_prefect
+from productops.adapters.webhook_secrets import SecretFolder
+from productops.adapters.webhook_sender import WebhookSender
+from productops.api.access import actor_of
 from productops.api.streams import Streams
-from productops.domain.governance_access import MACHINE
 from productops.settings import Settings
 from productops.store import Store
 from productops.usecases.context import Actor, Context
@@ -26,22 +28,24 @@ def build_context(settings: Settings) -> Context:
         target=build_target(settings, connections),
         router=router_capabilities(connections),
         metric_sources=frozenset(source.name for source in connections.metric_sources),
-        orchestrator=PrefectApi(settings.prefect_api_url, at_once=starts_at_once(settings.prefect_database_url)),
+        orchestrator=connect_prefect(settings),
+        secrets=SecretFolder(settings.secret_folder),
+        courier=WebhookSender(allow_private=settings.webhook_allow_private),
     )
 
 
-def _context(request: Request) -> Context:
+async def _context(request: Request) -> Context:  # async, because others are called in a thread
     context: Context = request.app.state.context
     return context
 
 
-def _streams(request: Request) -> Streams:
+async def _streams(request: Request) -> Streams:
     streams: Streams = request.app.state.streams
     return streams
 
 
-def _actor() -> Actor:
-    return Actor(name="api", origin="api", principal=MACHINE)
+async def _actor(request: Request) -> Actor:  # async, because others are called in a thread
+    return actor_of(request)
 
 
 ContextDep = Annotated[Context, Depends(_context)]

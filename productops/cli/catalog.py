@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from productops.cli.release import ApiUrl, AsJson, Home, api
-from productops.domain.governance_access import MACHINE
 
 if TYPE_CHECKING:
     from productops.adapters.catalog_files import LoadedEntry
     from productops.settings import Settings
+    from productops.usecases.catalog import Change
     from productops.usecases.context import Actor, Context
 
 
@@ -46,35 +46,43 @@ def apply(
     if plan:
         print(changes_table(changes))
     counted = sum(c["outcome"] != "unchanged" for c in changes)
+    for change in changes:
+        if change.get("waits_for"):
+            print(f"{change['kind']} {change['name']}: {change['waits_for']}; list it with: productops approvals list")
     print(f"{counted} of {len(changes)} entries {'would change' if plan else 'changed'}")
 
 
 def _apply(settings: Settings, entries: list[LoadedEntry], *, plan_only: bool, quiet: bool) -> list[dict[str, Any]]:
     """Plan, show the plan, then apply. Raises: NotFoundError, SettingsError, StoreUnavailableError."""
     from productops.adapters.doorbell import Doorbell
-    from productops.cli.installation import database_url
+    from productops.cli.installation import database_url, local_actor
     from productops.cli.release_tables import changes_table
     from productops.store import Store
     from productops.store.migrate import upgrade
     from productops.usecases.catalog import apply_catalog
-    from productops.usecases.context import Actor, Context
+    from productops.usecases.context import Context
 
     url = database_url(settings)
     upgrade(url)
     context = Context(store=Store(url), doorbell=Doorbell(settings.doorbell_port), lease_ttl_s=settings.lease_ttl_s)
-    actor = Actor(name=settings.user or "somebody", origin="cli", principal=MACHINE)
+    actor = local_actor(settings)
     try:
-        planned = [asdict(c) for c in apply_catalog(context, entries, actor=actor, plan_only=True)]
+        planned = [_told(c) for c in apply_catalog(context, entries, actor=actor, plan_only=True)]
         if plan_only:
             return planned
         if not quiet:
             print(changes_table(planned))
             sys.stdout.flush()
-        applied = [asdict(c) for c in apply_catalog(context, entries, actor=actor)]
+        applied = [_told(c) for c in apply_catalog(context, entries, actor=actor)]
         _read_calendars(context, settings, actor)
         return applied
     finally:
         context.store.close()
+
+
+def _told(change: Change) -> dict[str, Any]:
+    """As it is printed; only what waits says for whom."""
+    return {name: value for name, value in asdict(change).items() if value}
 
 
 def _read_calendars(context: Context, settings: Settings, actor: Actor) -> None:
@@ -91,7 +99,7 @@ def _read_calendars(context: Context, settings: Settings, actor: Actor) -> None:
 def services(*, as_json: AsJson = False, api_url: ApiUrl = None, home: Home = None) -> None:
     """List services with what their users have."""
     with api(home, api_url, as_json=as_json) as client:
-        found = client.get("/api/v1/product-ops/services")
+        found = client.get_all("/api/v1/product-ops/services")
         if as_json:
             print(json.dumps(found))
             return

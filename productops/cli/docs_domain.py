@@ -13,11 +13,16 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, NaiveDatetime
+from pydantic import AwareDatetime, BaseModel, NaiveDatetime
 from pydantic.fields import FieldInfo
 
 from productops.domain.catalog import ServiceEntry, VentureEntry
+from productops.domain.catalog_access import AccessEntry
+from productops.domain.catalog_approvals import ApprovalPolicyEntry
+from productops.domain.catalog_compliance import ControlEntry
+from productops.domain.catalog_webhooks import WebhookSourceEntry, WebhookTargetEntry
 from productops.domain.catalog_windows import CalendarEntry, ChangeWindowEntry
+from productops.domain.governance_access import ALLOWED, Operation, Role
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference"
 NOTE = "<!-- Written by `make docs` from the code; do not edit. -->"
@@ -27,6 +32,9 @@ EVENTS: dict[str, tuple[str, str]] = {
     "requested": ("title, by, origin", "The release was written down."),
     "waiting": ("starts_at", "It was asked for in a freeze and waits for the next opening; null when that moved out of sight."),
     "bypassed": ("bypass_id, reason, asked_by, approved_by", "It starts in spite of a freeze, by the word of two people."),
+    "approval_requested": ("id, waits_for, page", "It waits for signatures; `page` is where they are given."),
+    "approved": ("approval, state, by, reason", "All signatures are there; it starts."),
+    "approval_overridden": ("approval, state, by, reason", "A director let it start without the signatures; somebody else reviews that."),
     "phase": ("from, to, actor, reason; cause when it left its way", "A move of the state machine."),
     "shift": ("step, title, weight_pct, hold_s, generation", "A step's share was asked for; the hold begins when the router confirms."),
     "look": (
@@ -34,6 +42,7 @@ EVENTS: dict[str, tuple[str, str]] = {
         "One second was judged. `at_s` is Unix seconds; `baseline` and `candidate` hold that second's traffic, null when not measured.",
     ),
     "step_ended": ("step, title, verdict, reason, baseline, candidate", "A step was decided; totals of both versions within it."),
+    "unmeasured": ("step, silent_s, at_most_s", "No measurement has arrived lately: the step is held until one does."),
     "extended": ("step, times, reason", "Too little evidence: the step is held again, at most three times."),
     "incident": ("incident_id, reason", "A lease lapsed and an incident was opened."),
     "difference": ("method, target, path, baseline, candidate", "An answer of the candidate's shadow that differed; secrets are left out."),
@@ -46,7 +55,7 @@ EVENTS: dict[str, tuple[str, str]] = {
 
 def pages() -> dict[str, str]:
     """File name → content."""
-    made = {"catalog.md": catalog_page, "events.md": events_page}
+    made = {"catalog.md": catalog_page, "events.md": events_page, "roles.md": roles_page}
     return {name: "\n".join([NOTE, *make()]).rstrip() + "\n" for name, make in made.items()}
 
 
@@ -69,12 +78,26 @@ def _code(fields: str) -> str:
     return f"{listed}; `{name}` {words}"
 
 
+def roles_page() -> Iterator[str]:
+    """Which role may do which operation."""
+    yield from ("# Roles and operations", "")
+    yield "Each route, command and flow stands for one operation. A grant is a role in a venture and an environment; what no grant allows"
+    yield "is denied. [How to give and take roles](../how-to/access.md)."
+    yield from ("", f"| operation | {' | '.join(Role)} |", "|---|" + "---|" * len(Role))
+    for operation in Operation:
+        yield f"| `{operation}` | {' | '.join('yes' if operation in ALLOWED[role] else '' for role in Role)} |"
+
+
 def catalog_page() -> Iterator[str]:
     """Every field of the catalog with type, default and meaning."""
     yield from ("# Catalog", "")
     yield "Files ending in `.yaml` or `.yml` below the catalog folder, one or more documents each. Unknown fields are errors."
     yield "Times are seconds. [How to write an entry for a service of your own](../how-to/own-service.md)."
-    kinds = (("Venture", VentureEntry), ("Service", ServiceEntry), ("Calendar", CalendarEntry), ("ChangeWindow", ChangeWindowEntry))
+    kinds = (
+        ("Venture", VentureEntry), ("Service", ServiceEntry), ("Calendar", CalendarEntry), ("ChangeWindow", ChangeWindowEntry),
+        ("Access", AccessEntry), ("ApprovalPolicy", ApprovalPolicyEntry), ("Control", ControlEntry),
+        ("WebhookSource", WebhookSourceEntry), ("WebhookTarget", WebhookTargetEntry),
+    )  # fmt: skip
     for kind, model in kinds:
         yield from ("", f"## kind: {kind}", "", "| field | type | default | meaning |", "|---|---|---|---|")
         yield from (f"| {' | '.join(_cell(cell) for cell in row)} |" for row in _rows(model, ""))
@@ -118,7 +141,10 @@ def _type(field: FieldInfo) -> str:
 _BOUNDS = (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"))
 
 
-_PLAIN = {str: "text", int: "whole number", float: "number", bool: "true or false", NaiveDatetime: "local date and time"}
+_PLAIN = {
+    str: "text", int: "whole number", float: "number", bool: "true or false",
+    NaiveDatetime: "local date and time", AwareDatetime: "date and time with zone",
+}  # fmt: skip
 
 
 def _name(annotation: Any) -> str:

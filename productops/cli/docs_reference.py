@@ -12,8 +12,9 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from productops.api.app import create_app
-from productops.api.problems import HTTP_KINDS, INTERNAL, MEDIA_TYPE
-from productops.cli import docs_domain
+from productops.api.problem_help import what_to_do
+from productops.api.problems import HTTP_KINDS, INTERNAL, MEDIA_TYPE, kinds
+from productops.cli import docs_client, docs_domain
 from productops.cli.main import app as program
 from productops.errors import ProductOpsError, error_classes
 from productops.settings import Settings
@@ -59,7 +60,7 @@ def errors_page() -> Iterator[str]:
     known = {slug for slug, *_ in ours}
     wire = [(k.slug, k.status, 69 if k.status >= 500 else 64, k.status == 503, k.meaning) for k in HTTP_KINDS if k.slug not in known]
     for slug, status, code, retryable, meaning in sorted([*ours, *wire]):
-        yield f"| <a id='{slug}'></a>`{slug}` | {status} | {code} | {'yes' if retryable else 'no'} | {_cell(meaning.replace('``', '`'))} |"
+        yield f"| [`{slug}`](#{slug}) | {status} | {code} | {'yes' if retryable else 'no'} | {_cell(meaning.replace('``', '`'))} |"
     yield from ("", "`productops release --wait` and `productops rollback --wait` exit by the outcome:", "")
     yield from ("| exit code | outcome |", "|---|---|")
     outcomes = {
@@ -67,6 +68,10 @@ def errors_page() -> Iterator[str]:
         4: "rolled back", 5: "not ended when `--timeout` was over; it goes on", 130: "Ctrl-C; the release goes on",
     }  # fmt: skip
     yield from (f"| {code} | {outcome} |" for code, outcome in outcomes.items())
+    yield from ("", "# One by one")
+    for kind in kinds():
+        yield from ("", f"## {kind.slug}", "", f"{kind.title} (status {kind.status}).", "", kind.meaning.replace("``", "`"))
+        yield from ("", f"What to do: {what_to_do(kind)}")
 
 
 def settings_page() -> Iterator[str]:
@@ -107,11 +112,16 @@ def _parameter(parameter: Any) -> str:
     return f"| {_cell(named)} | {shown} | {_cell(parameter.help or '')} |"
 
 
-def api_page() -> Iterator[str]:
-    """Every operation with its parameters, bodies and answers."""
+def openapi() -> dict[str, Any]:
+    """The interface's OpenAPI document."""
     settings = Settings(api_token=SecretStr("only-for-the-document"))
     context = Context(store=Store("sqlite://"), doorbell=_Silent(), lease_ttl_s=1.0)
-    document = create_app(context, settings).openapi()
+    return create_app(context, settings).openapi()
+
+
+def api_page() -> Iterator[str]:
+    """Every operation with its parameters, bodies and answers."""
+    document = openapi()
     yield from ("# REST interface", "", document["info"]["description"], "")
     yield "Every operation may answer a [Problem](#problem); [errors](errors.md) lists them. `/openapi.json` is this page for programs."
     schemas = document["components"]["schemas"]
@@ -185,13 +195,14 @@ def _cell(text: str) -> str:
 def main() -> int:
     """The exit code: with ``--check`` 1 when a page is out of date."""
     if "--check" in sys.argv[1:]:
-        old = outdated()
+        old = [*outdated(), *docs_client.outdated(openapi())]
         if old:
-            sys.stderr.write(f"out of date in {FOLDER.name}: {', '.join(old)}; run: make docs\n")
+            sys.stderr.write(f"out of date: {', '.join(old)}; run: make docs\n")
         return 1 if old else 0
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name, text in pages().items():
         (FOLDER / name).write_text(text, encoding="utf-8")
+    docs_client.write(openapi())
     return 0
 
 

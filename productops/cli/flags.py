@@ -42,7 +42,7 @@ def list_(
 ) -> None:  # fmt: skip
     """List flags with what users have in production."""
     with api(home, api_url, as_json=as_json) as client:
-        found = client.get(f"{OPS}/flags", venture=venture, archived=archived or None)
+        found = client.get_all(f"{OPS}/flags", venture=venture, archived=archived or None)
         from productops.cli.flags_text import flags_table
 
         print(json.dumps(found) if as_json else flags_table(found["items"]))
@@ -92,12 +92,12 @@ def set_(
     with api(home, api_url, as_json=as_json) as client:
         if venture is not None and not _is_there(client, key):
             body = {"key": key, "venture": venture, "spec": spec, "reason": reason}
-            _tell(client.post(_acted("/flags", home), body), as_json=as_json)
+            _tell(client.post(f"{OPS}/flags", body), as_json=as_json)
             return
         operations: list[dict[str, Any]] = [{"op": "edit", "patch": spec}] if spec else []
         operations += [{"op": "archive", "archived": archived}] if archived is not None else []
         for number, operation in enumerate(operations):
-            _change(client, key, operation, home, reason=reason, if_revision=None if number else if_revision, as_json=as_json)
+            _change(client, key, operation, reason=reason, if_revision=None if number else if_revision, as_json=as_json)
 
 
 @flag_app.command()
@@ -118,7 +118,7 @@ def ramp(
     """Give a variant to a share of users; nobody loses it while the share rises."""
     operation = _ramp(environment, percent, variant, segment)
     with api(home, api_url, as_json=as_json) as client:
-        _change(client, key, operation, home, reason=reason, at=at, if_revision=if_revision, as_json=as_json)
+        _change(client, key, operation, reason=reason, at=at, if_revision=if_revision, as_json=as_json)
 
 
 @flag_app.command()
@@ -128,7 +128,7 @@ def kill(
     """Off for everybody, at once; never waits for approval."""
     with api(home, api_url, as_json=as_json) as client:
         body = {"reason": reason, "environments": environment or []}
-        _tell(client.post(_acted(f"{_path(key)}/kill", home, prefixed=True), body), as_json=as_json)
+        _tell(client.post(f"{_path(key)}/kill", body), as_json=as_json)
 
 
 @flag_app.command()
@@ -138,7 +138,7 @@ def revive(
     """Undo a kill: rules and ramp hold again."""
     with api(home, api_url, as_json=as_json) as client:
         body = {"reason": reason, "environments": environment or []}
-        _tell(client.post(_acted(f"{_path(key)}/revive", home, prefixed=True), body), as_json=as_json)
+        _tell(client.post(f"{_path(key)}/revive", body), as_json=as_json)
 
 
 @flag_app.command()
@@ -149,7 +149,7 @@ def restore(
     """Everything as it was after an earlier revision: definition, ramps and kills."""
     with api(home, api_url, as_json=as_json) as client:
         body = {"revision": revision, "reason": reason}
-        _tell(client.post(_acted(f"{_path(key)}/restore", home, prefixed=True), body), as_json=as_json)
+        _tell(client.post(f"{_path(key)}/restore", body), as_json=as_json)
 
 
 @flag_app.command()
@@ -190,7 +190,7 @@ def schedule(
             print(json.dumps(found) if as_json else changes_table(found["items"]))
             return
         operation = _scheduled(environment, percent=percent, variant=variant, segment=segment, patch=patch, kill=kill)
-        _change(client, key, operation, home, reason=reason, at=at, as_json=as_json)
+        _change(client, key, operation, reason=reason, at=at, as_json=as_json)
 
 
 @flag_app.command()
@@ -220,7 +220,7 @@ def stale(
 ) -> None:  # fmt: skip
     """List flags that should go: past their expiry, the same for everybody, or not asked for."""
     with api(home, api_url, as_json=as_json) as client:
-        found = client.get(
+        found = client.get_all(
             f"{OPS}/stale-flags", venture=venture, environment=environment, unused_days=unused_days, settled_days=settled_days
         )
         from productops.cli.flags_text import stale_table
@@ -247,16 +247,16 @@ def evaluate(
 
 
 def _change(
-    client: ApiClient, key: str, operation: Mapping[str, Any], home: Path | None, *, reason: str, at: str | None = None,
+    client: ApiClient, key: str, operation: Mapping[str, Any], *, reason: str, at: str | None = None,
     if_revision: int | None = None, as_json: bool,
 ) -> None:  # fmt: skip
     body = {"operation": operation, "reason": reason, "at": _time(at), "if_revision": if_revision}
-    _tell(client.post(_acted(f"{_path(key)}/changes", home, prefixed=True), body), as_json=as_json)
+    _tell(client.post(f"{_path(key)}/changes", body), as_json=as_json)
 
 
 def _decide(key: str, change: str, verb: str, reason: str, *, as_json: bool, api_url: str | None, home: Path | None) -> None:
     with api(home, api_url, as_json=as_json) as client:
-        answer = client.post(_acted(f"{_path(key)}/changes/{_quoted(change)}/{verb}", home, prefixed=True), {"reason": reason})
+        answer = client.post(f"{_path(key)}/changes/{_quoted(change)}/{verb}", {"reason": reason})
         if verb == "approve":
             _tell(answer, as_json=as_json)
         else:
@@ -332,14 +332,6 @@ def _time(text: str | None) -> str | None:
 
 def _path(key: str) -> str:
     return f"{OPS}/flags/{_quoted(key)}"
-
-
-def _acted(path: str, home: Path | None, *, prefixed: bool = False) -> str:
-    """The path with who acts: the user of this terminal, for the history and for approvals."""
-    from productops.cli.installation import settings_of
-
-    user = settings_of(home).user
-    return (path if prefixed else f"{OPS}{path}") + (f"?actor={_quoted(user)}" if user else "")
 
 
 def _quoted(text: str) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from productops.errors import InvalidInputError, NotRunningError, UnauthorizedError
+from productops.errors import InvalidInputError, NotRunningError, SettingsError, UnauthorizedError
 
 if TYPE_CHECKING:
     from productops.cli.api_client import ApiClient
     from productops.settings import Settings
+    from productops.usecases.context import Actor
 
 
 def settings_of(home: Path | None) -> Settings:
@@ -30,14 +31,38 @@ def connect(home: Path | None, api_url: str | None) -> ApiClient:
 
     settings = settings_of(home)
     url = (api_url or running_url(settings) or settings.api_url).rstrip("/")
-    token = settings.api_token.get_secret_value().strip() if settings.api_token else ""
+    token = own_token(settings) or (settings.api_token.get_secret_value().strip() if settings.api_token else "")
     local = _host(url) in {"127.0.0.1", "localhost", "::1"}
     if not token and not local:
-        raise UnauthorizedError(f"{url} is another machine: set PRODUCTOPS_API_TOKEN to its token")
+        raise UnauthorizedError(f"{url} is another machine: set PRODUCTOPS_TOKEN to a token of yours there (productops token create)")
     token = token or token_file.read(settings.home) or ""
     if not token:
         raise NotRunningError(f"nothing ever ran in {settings.home}: start it with `productops up`, or name its home with --home")
     return ApiClient(url, token, trust_env=not local)
+
+
+def own_token(settings: Settings) -> str:
+    """The token of whoever runs this command: PRODUCTOPS_TOKEN, or the file that PRODUCTOPS_TOKEN_FILE or --token-file names; else empty.
+
+    Raises: SettingsError for a file that cannot be read.
+    """
+    if settings.token is not None:
+        return settings.token.get_secret_value().strip()
+    if settings.token_file is None:
+        return ""
+    try:
+        return settings.token_file.expanduser().read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"the token file {settings.token_file} cannot be read: {error}") from error
+
+
+def local_actor(settings: Settings) -> Actor:
+    """Who works on the database past the API: whoever can write its file can do everything anyhow, so nothing is asked."""
+    from productops.domain.governance_access import Grant, Principal, Role
+    from productops.usecases.context import Actor
+
+    name = settings.user or "somebody"
+    return Actor(name=name, origin="cli", principal=Principal(name, (Grant(Role.ADMIN),)))
 
 
 def _host(url: str) -> str:

@@ -7,18 +7,25 @@ import sys
 import tempfile
 import traceback
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
+from productops.cli import access as access_commands
 from productops.cli import analysis as analysis_commands
+from productops.cli import approvals as approval_commands
 from productops.cli import audit as audit_commands
+from productops.cli import bundle as bundle_commands
 from productops.cli import catalog as catalog_commands
+from productops.cli import compliance as compliance_commands
 from productops.cli import connections as connection_commands
 from productops.cli import flags as flag_commands
 from productops.cli import incident as incident_commands
+from productops.cli import login as login_commands
 from productops.cli import release as release_commands
 from productops.cli import router as router_commands
 from productops.cli import train as train_commands
+from productops.cli import webhooks as webhook_commands
 from productops.cli import windows as windows_commands
 from productops.cli.stack import commands as stack_commands
 from productops.errors import ProductOpsError
@@ -44,11 +51,28 @@ COMMANDS = (
     train_commands,
     router_commands,
     connection_commands,
+    approval_commands,
     audit_commands,
+    bundle_commands,
+    webhook_commands,
+    access_commands,
+    compliance_commands,
     incident_commands,
+    login_commands,
 )
 for commands in COMMANDS:
     commands.register(app)
+
+
+@app.callback()
+def common(
+    token_file: Annotated[
+        Path | None, typer.Option("--token-file", help="File with the token to present to the API. [env: PRODUCTOPS_TOKEN_FILE]")
+    ] = None,
+) -> None:
+    """Releases, quality, analytics and incidents of software products."""
+    if token_file is not None:
+        os.environ["PRODUCTOPS_TOKEN_FILE"] = str(token_file)
 
 
 def main() -> None:

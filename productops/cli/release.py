@@ -287,7 +287,10 @@ def _tell_accepted(accepted: Mapping[str, Any], *, as_json: bool) -> None:
 
     print(f"release {accepted['id']}: {plain(accepted['title'])}")
     run, starts_at = accepted["flow_run"], accepted["plan"].get("starts_at")
-    if starts_at and not run:
+    approval = accepted["plan"].get("approval")
+    if approval and not run:
+        print(f"it {plain(approval['waits_for'])}\nsign it with: productops approve {accepted['id']}")
+    elif starts_at and not run:
         print(f"it waits for a change window and begins soon after {starts_at[:16].replace('T', ' ')} UTC")
     else:
         print(run["url"] if run else "Prefect does not answer: the release begins when it does")

@@ -87,6 +87,7 @@ _LINES: dict[str, Callable[[Payload], str]] = {
     "phase": _phase,
     "shift": _shift,
     "step_ended": lambda p: f"step {p['step'] + 1} {p['verdict']}: {p['reason']}",
+    "unmeasured": lambda p: f"step {p['step'] + 1} is held: no measurement for {p['silent_s']:g} s, at most {p['at_most_s']:g} s",
     "extended": lambda p: f"step {p['step'] + 1} is held once more ({p['times']} of 3): {p['reason']}",
     "incident": lambda p: f"incident {p['incident_id']}: {p['reason']}",
     "flag_taken_back": lambda p: f"flag {p['flag']} is back at {p['percent']:g} % of users",

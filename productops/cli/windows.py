@@ -22,7 +22,6 @@ windows_app.add_typer(bypass_app)
 Service = Annotated[str, typer.Argument(help="Name of the service in the catalog.")]
 OnlyService = Annotated[str | None, typer.Option("--service", help="What applies to this service only.")]
 BypassId = Annotated[str, typer.Argument(metavar="BYPASS", help="Id of the bypass.")]
-Person = Annotated[str | None, typer.Option("--as", help="Who acts. Default: the login name. [env: PRODUCTOPS_USER]", show_default=False)]
 
 
 @windows_app.command("list")
@@ -107,7 +106,7 @@ def feed(
 def list_bypasses(*, service: OnlyService = None, as_json: AsJson = False, api_url: ApiUrl = None, home: Home = None) -> None:
     """List bypasses, newest first."""
     with api(home, api_url, as_json=as_json) as client:
-        found = client.get(f"{WINDOWS}/bypasses", service=service)
+        found = client.get_all(f"{WINDOWS}/bypasses", service=service)
     from productops.cli.windows_text import bypasses_table
 
     print(json.dumps(found) if as_json else bypasses_table(found["items"]))
@@ -121,7 +120,6 @@ def request(
     environment: In = Environment.PRODUCTION,
     version: Annotated[str | None, typer.Option("--version", help="Only this version. Default: any.")] = None,
     valid: Annotated[int, typer.Option("--valid", min=60, max=604_800, help="Seconds for which it may be used.")] = 14_400,
-    person: Person = None,
     as_json: AsJson = False,
     api_url: ApiUrl = None,
     home: Home = None,
@@ -129,7 +127,7 @@ def request(
     """Ask to release during a freeze; somebody else has to approve it."""
     body = {"service": service, "environment": environment, "version": version, "reason": reason, "valid_s": valid}
     with api(home, api_url, as_json=as_json) as client:
-        _told(client.post(_as(f"{WINDOWS}/bypasses", person, home), body), as_json=as_json)
+        _told(client.post(f"{WINDOWS}/bypasses", body), as_json=as_json)
 
 
 @bypass_app.command("approve")
@@ -137,24 +135,13 @@ def approve(
     bypass: BypassId,
     *,
     note: Annotated[str, typer.Option("--note", help="Why; kept in the audit.")] = "",
-    person: Person = None,
     as_json: AsJson = False,
     api_url: ApiUrl = None,
     home: Home = None,
 ) -> None:
     """Approve what somebody else asked for."""
     with api(home, api_url, as_json=as_json) as client:
-        _told(client.post(_as(f"{WINDOWS}/bypasses/{_segment(bypass)}/approve", person, home), {"note": note}), as_json=as_json)
-
-
-def _as(path: str, person: str | None, home: Home) -> str:
-    """The path with the name of who acts."""
-    from urllib.parse import urlencode
-
-    from productops.cli.installation import settings_of
-
-    name = person or settings_of(home).user
-    return f"{path}?{urlencode({'actor': name})}" if name else path
+        _told(client.post(f"{WINDOWS}/bypasses/{_segment(bypass)}/approve", {"note": note}), as_json=as_json)
 
 
 def _segment(text: str) -> str:

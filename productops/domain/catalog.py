@@ -7,8 +7,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from productops.domain.catalog_access import AccessEntry
 from productops.domain.catalog_analysis import Analysis
+from productops.domain.catalog_approvals import ApprovalPolicyEntry
+from productops.domain.catalog_compliance import ControlEntry
 from productops.domain.catalog_flags import FlagEntry
+from productops.domain.catalog_webhooks import WebhookSourceEntry, WebhookTargetEntry
 from productops.domain.catalog_windows import CalendarEntry, ChangeWindowEntry
 from productops.domain.release import Environment
 from productops.domain.strategies.blue_green import BlueGreen
@@ -16,7 +20,7 @@ from productops.domain.strategies.canary import DEFAULT_STEPS, Canary, CanarySte
 from productops.domain.strategies.sections import StrategySections
 
 __all__ = [
-    "API_VERSION", "DEFAULT_STEPS", "Analysis", "Attribute", "BlueGreen", "Canary", "CanaryStep", "Entry", "FolderVersions",
+    "API_VERSION", "DEFAULT_STEPS", "Analysis", "AnyEntry", "Attribute", "BlueGreen", "Canary", "CanaryStep", "Entry", "FolderVersions",
     "GitVersions", "Health", "ImageVersions", "Metadata", "Name", "Rollout", "Route", "Run", "Service", "ServiceEntry", "ServiceSpec",
     "VentureEntry", "VentureSpec", "Versions", "WheelVersions", "stat_name",
 ]  # fmt: skip
@@ -184,7 +188,11 @@ class ServiceEntry(_Strict):
         return self
 
 
-Entry = Annotated[VentureEntry | ServiceEntry | FlagEntry | CalendarEntry | ChangeWindowEntry, Field(discriminator="kind")]
+AnyEntry = (
+    VentureEntry | ServiceEntry | FlagEntry | CalendarEntry | ChangeWindowEntry | AccessEntry | ApprovalPolicyEntry | ControlEntry
+    | WebhookSourceEntry | WebhookTargetEntry
+)  # fmt: skip
+Entry = Annotated[AnyEntry, Field(discriminator="kind")]
 
 
 class Service(_Strict):

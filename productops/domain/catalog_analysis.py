@@ -117,6 +117,10 @@ class Analysis(_Strict):
     )
     weights: Weights = Weights()
     metrics: tuple[CustomMetric, ...] = Field(default=(), max_length=50, description="Metrics of your own.")
+    unmeasured_max_s: float = Field(
+        default=30.0, ge=2, le=600,
+        description="Longest time without any measurement of the candidate; then users get the baseline. A shorter gap holds the step.",
+    )  # fmt: skip
     metrics_lag_s: int = Field(default=5, ge=0, le=600, description="Metrics of your own are judged so much later: they arrive late.")
     kayenta: Kayenta = Kayenta()
     thresholds: Thresholds = Thresholds()

@@ -51,6 +51,7 @@ class Cause(StrEnum):
     UNHEALTHY = "unhealthy"
     VALIDATION = "validation"
     INCIDENT = "incident"
+    APPROVAL = "approval"
     ERROR = "error"
 
 

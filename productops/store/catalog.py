@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -36,22 +37,31 @@ class Catalog:
         """Revision by service: cheap to ask, changes whenever a service does."""
         return {row.name: row.revision for row in self._session.execute(select(CatalogService.name, CatalogService.revision))}
 
-    def services(self) -> list[Service]:
-        """All services."""
-        rows = self._session.execute(
-            select(CatalogService, Venture.name).join(Venture, Venture.id == CatalogService.venture_id).order_by(CatalogService.name)
-        )
-        return [self._service(row, venture) for row, venture in rows]
+    def services(
+        self, *, ventures: Collection[str] | None = None, after: str | None = None, limit: int | None = None
+    ) -> list[Service]:  # fmt: skip
+        """All services by name, or those of ``ventures``; ``after`` is the name of the last one seen."""
+        query = select(CatalogService, Venture.name).join(Venture, Venture.id == CatalogService.venture_id).order_by(CatalogService.name)
+        if ventures is not None:
+            query = query.where(Venture.name.in_(sorted(ventures)))
+        if after is not None:
+            query = query.where(CatalogService.name > after)
+        return [self._service(row, venture) for row, venture in self._session.execute(query.limit(limit))]
 
-    def service(self, name: str) -> Service:
-        """Raises: NotFoundError."""
+    def find_service(self, name: str) -> Service | None:
+        """One service; None when there is none of that name."""
         found = self._session.execute(
             select(CatalogService, Venture.name).join(Venture, Venture.id == CatalogService.venture_id).where(CatalogService.name == name)
         ).first()
+        return None if found is None else self._service(*found)
+
+    def service(self, name: str) -> Service:
+        """Raises: NotFoundError."""
+        found = self.find_service(name)
         if found is None:
             known = ", ".join(s.name for s in self.services()) or "none, apply a catalog first"
             raise NotFoundError(f"there is no service {name[:80]!r}; known: {known}")
-        return self._service(*found)
+        return found
 
     @staticmethod
     def _service(row: CatalogService, venture: str) -> Service:
@@ -87,6 +97,11 @@ class Catalog:
         row.revision = self._last_revision("Service", name) + 1
         self._revise("Service", name, row.revision, document, author, now)
         return "changed"
+
+    def last_spec(self, kind: str, name: str) -> dict[str, Any] | None:
+        """What was applied last of an entry; None when it never was."""
+        query = select(CatalogRevision.spec).where(CatalogRevision.kind == kind, CatalogRevision.name == name)
+        return self._session.scalar(query.order_by(CatalogRevision.revision.desc()).limit(1))
 
     def _last_revision(self, kind: str, name: str) -> int:
         query = select(CatalogRevision.revision).where(CatalogRevision.kind == kind, CatalogRevision.name == name)

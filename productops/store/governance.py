@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from productops.domain.release import Environment
@@ -25,6 +25,11 @@ class Quarantine:
         """Why the version is barred; None when it is not."""
         row = self._session.get(QuarantineRow, (service, environment.value, version))
         return row.reason if row else None
+
+    def barred(self, service: str, environment: Environment) -> dict[str, str]:
+        """Every barred version of a service there, and why."""
+        query = select(QuarantineRow).where(QuarantineRow.service == service, QuarantineRow.environment == environment.value)
+        return {row.version: row.reason for row in self._session.scalars(query)}
 
     def add(self, service: str, environment: Environment, version: str, *, release_id: str, reason: str, now: datetime) -> None:
         """Bar a version."""

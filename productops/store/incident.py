@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from productops.domain.release import Environment
 from productops.errors import NotFoundError
 from productops.store.identity import new_id
-from productops.store.tables import IncidentRow
+from productops.store.tables import IncidentRow, Venture
 
 
 def _parse(incident_id: str) -> uuid.UUID:
@@ -64,12 +66,41 @@ class Incidents:
 
     def newest(self, limit: int = 50) -> list[dict[str, Any]]:
         """The newest incidents as plain values."""
-        return [_incident(r) for r in self._session.scalars(select(IncidentRow).order_by(IncidentRow.detected_at.desc()).limit(limit))]
+        rows = self._session.scalars(select(IncidentRow).order_by(IncidentRow.detected_at.desc()).limit(limit))
+        return [self._known(row) for row in rows]
+
+    def page(
+        self, *, status: str | None, ventures: Collection[str] | None, before: str | None, limit: int
+    ) -> list[dict[str, Any]]:  # fmt: skip
+        """Incidents as plain values, newest first; ``before`` is the id of the last one seen. ``ventures``: None is all."""
+        query = select(IncidentRow).order_by(IncidentRow.incident_id.desc()).limit(limit)
+        if status is not None:
+            query = query.where(IncidentRow.status == status)
+        if ventures is not None:
+            ids = select(Venture.id).where(Venture.name.in_(sorted(ventures)))
+            query = query.where(IncidentRow.venture_id.in_(ids))
+        if before is not None:
+            query = query.where(IncidentRow.incident_id < _parse(before))
+        return [self._known(row) for row in self._session.scalars(query)]
+
+    def open_of(self, service: str, environment: Environment) -> list[str]:
+        """Ids of incidents of a service there that have not ended, newest first; of the newest thousand that have not."""
+        query = select(IncidentRow).where(IncidentRow.status.in_(("open", "investigating", "mitigated")))
+        rows = self._session.scalars(query.order_by(IncidentRow.incident_id.desc()).limit(1000))
+        return [
+            str(row.incident_id)
+            for row in rows
+            if service in (row.affected_services or ()) and (row.impact_assessment or {}).get("environment") in {None, environment.value}
+        ]
 
     def find(self, incident_id: str) -> dict[str, Any] | None:
         """One incident as plain values."""
         row = self._session.get(IncidentRow, _parse(incident_id))
-        return _incident(row) if row else None
+        return self._known(row) if row else None
+
+    def _known(self, row: IncidentRow) -> dict[str, Any]:
+        venture = self._session.get(Venture, row.venture_id) if row.venture_id else None
+        return _incident(row) | {"venture": venture.name if venture else None}
 
 
 def _incident(row: IncidentRow) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -25,10 +25,13 @@ from productops.domain.release import (
     check_move,
 )
 from productops.errors import ConflictError, IdempotencyError, NotFoundError, ReleaseInFlightError
+from productops.store.governance_access import within
+from productops.store.release_events import number_alone
 from productops.store.tables import AnalysisRow, EventRow, IdempotencyRow, ReleaseRow, StepRow, TransitionRow
 
 
-def _release(row: ReleaseRow) -> Release:
+def release_of(row: ReleaseRow) -> Release:
+    """The domain's value of a row."""
     return Release(
         id=str(row.id),
         venture=row.venture,
@@ -72,6 +75,7 @@ class Releases:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._told: list[EventRow] = []
 
     def add(self, release: Release) -> None:
         """Insert a new release. Raises: ReleaseInFlightError when one is active for the same service and environment."""
@@ -104,33 +108,51 @@ class Releases:
         row = self._session.get(ReleaseRow, parse_id(release_id), populate_existing=True)
         if row is None:
             raise NotFoundError(f"there is no release {release_id}")
-        return _release(row)
+        return release_of(row)
 
     def active(self, service: str, environment: Environment) -> Release | None:
         """The release in flight, if any."""
         row = self._session.scalar(select(ReleaseRow).where(ReleaseRow.active_key == active_key(service, environment)))
-        return _release(row) if row else None
+        return release_of(row) if row else None
 
     def of_run(self, flow_run_id: str) -> Release | None:
         """The release that a flow run carries out."""
         row = self._session.scalar(select(ReleaseRow).where(ReleaseRow.flow_run_id == flow_run_id))
-        return _release(row) if row else None
+        return release_of(row) if row else None
 
     def all_active(self) -> list[Release]:
         """Every release in flight, oldest first."""
         rows = self._session.scalars(select(ReleaseRow).where(ReleaseRow.active_key.is_not(None)).order_by(ReleaseRow.created_at))
-        return [_release(r) for r in rows]
+        return [release_of(r) for r in rows]
 
-    def newest(self, *, service: str | None, environment: Environment | None, before: str | None, limit: int) -> list[Release]:
-        """Releases, newest first; ``before`` is the id of the last one seen (ids rise with time)."""
+    def active_of(self, services: Sequence[str]) -> list[Release]:
+        """Releases in flight of these services."""
+        keys = [active_key(service, environment) for service in services for environment in Environment]
+        return [release_of(r) for r in self._session.scalars(select(ReleaseRow).where(ReleaseRow.active_key.in_(keys)))]
+
+    def count_unbegun(self, *, since: datetime) -> int:
+        """How many that were asked for after ``since`` no flow carries out yet."""
+        query = select(func.count()).where(
+            ReleaseRow.phase == Phase.REQUESTED.value, ReleaseRow.flow_run_id.is_(None), ReleaseRow.active_key.is_not(None),
+            ReleaseRow.created_at > since,
+        )  # fmt: skip
+        return self._session.scalar(query) or 0
+
+    def newest(
+        self, *, service: str | None, environment: Environment | None, before: str | None, limit: int,
+        places: Collection[tuple[str, str]] | None = None,
+    ) -> list[Release]:  # fmt: skip
+        """Releases, newest first; ``before`` is the id of the last one seen (ids rise with time). ``places``: only what lies there."""
         query = select(ReleaseRow).order_by(ReleaseRow.id.desc()).limit(limit)
+        if places is not None:
+            query = query.where(within(places, ReleaseRow.venture, ReleaseRow.environment))
         if service:
             query = query.where(ReleaseRow.service == service)
         if environment:
             query = query.where(ReleaseRow.environment == environment.value)
         if before:
             query = query.where(ReleaseRow.id < parse_id(before))
-        return [_release(r) for r in self._session.scalars(query)]
+        return [release_of(r) for r in self._session.scalars(query)]
 
     def last_promoted(self, service: str, environment: Environment) -> Release | None:
         """The promotion that made the present baseline, if one did."""
@@ -141,7 +163,7 @@ class Releases:
             .limit(1)
         )
         row = self._session.scalar(query)
-        return _release(row) if row else None
+        return release_of(row) if row else None
 
     def move(
         self, release_id: str, target: Phase, *, actor: str, reason: str, now: datetime,
@@ -201,11 +223,28 @@ class Releases:
         )
 
     def tell(self, release_id: str, kind: str, payload: dict[str, Any], *, now: datetime) -> None:
-        """Append a line to the release's story."""
-        self._session.add(EventRow(release_id=parse_id(release_id), type=kind, at=now, payload=payload))
+        """Append a line to the release's story; it gets its number at the end of the transaction, see ``seal``."""
+        self._told.append(EventRow(release_id=parse_id(release_id), type=kind, at=now, payload=payload))
+
+    def forget(self) -> None:
+        """Drop what was told and not numbered yet."""
+        self._told.clear()
+
+    def seal(self) -> None:
+        """Number what was told. From here to the end of the transaction no other writer can, so numbers rise in the order of commits:
+        who reads on after the highest number it has seen misses nothing.
+        """
+        if not self._told:
+            return
+        self._session.flush()
+        number_alone(self._session, {event.release_id for event in self._told})
+        self._session.add_all(self._told)
+        self._session.flush()
+        self._told.clear()
 
     def events(self, release_id: str, *, after: int, limit: int = 500, kind: str | None = None) -> list[ReleaseEvent]:
         """The story after sequence number ``after``; of one ``kind`` only when it is given."""
+        self.seal()
         query = (
             select(EventRow).where(EventRow.release_id == parse_id(release_id), EventRow.seq > after).order_by(EventRow.seq).limit(limit)
         )

@@ -50,6 +50,19 @@ class Flags:
         """Revision by key: what has changed is found without reading the flags."""
         return {row.key: row.revision for row in self._session.execute(select(FlagRow.key, FlagRow.revision))}
 
+    def page(
+        self, *, ventures: Collection[str] | None, archived: bool, after: str | None, limit: int | None
+    ) -> list[Flag]:  # fmt: skip
+        """Flags by key, of ``ventures`` (None: all); ``after`` is the key of the last one seen."""
+        query = self._select().order_by(FlagRow.key)
+        if ventures is not None:
+            query = query.where(Venture.name.in_(sorted(ventures)))
+        if not archived:
+            query = query.where(FlagRow.state["archived"].as_boolean().is_not(True))
+        if after is not None:
+            query = query.where(FlagRow.key > after)
+        return [_flag(row, owner) for row, owner in self._session.execute(query.limit(limit))]
+
     def all(self, *, venture: str | None = None, keys: Collection[str] | None = None) -> list[Flag]:
         """All flags by key, archived ones too; of one venture, or those of ``keys``."""
         query = self._select().order_by(FlagRow.key)
@@ -176,9 +189,17 @@ class FlagChanges:
             raise NotFoundError(f"flag {key[:80]!r} has no change {change_id[:80]!r}")
         return _change(row)
 
-    def of(self, key: str | None = None, *, states: Collection[ChangeState] = (), limit: int = 200) -> list[Change]:
-        """Changes of one flag or of all, newest first."""
-        query = select(FlagChangeRow).order_by(FlagChangeRow.created_at.desc(), FlagChangeRow.id.desc()).limit(limit)
+    def of(
+        self, key: str | None = None, *, states: Collection[ChangeState] = (), limit: int = 200, before: str | None = None,
+        ventures: Collection[str] | None = None,
+    ) -> list[Change]:  # fmt: skip
+        """Changes of one flag or of all, or of those of ``ventures``, newest first; ``before`` is the id of the last one seen."""
+        query = select(FlagChangeRow).order_by(FlagChangeRow.id.desc()).limit(limit)
+        if before is not None:
+            query = query.where(FlagChangeRow.id < uuid.UUID(before))
+        if ventures is not None:
+            seen = select(FlagRow.key).join(Venture, Venture.id == FlagRow.venture_id).where(Venture.name.in_(sorted(ventures)))
+            query = query.where(FlagChangeRow.flag_key.in_(seen))
         if key is not None:
             query = query.where(FlagChangeRow.flag_key == key)
         if states:

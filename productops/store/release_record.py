@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from productops.domain.release import Phase, Release
+from productops.domain.release import Environment, Phase, Release
+from productops.store.governance_access import within
 from productops.store.identity import new_id
-from productops.store.tables import DeploymentOpsEvent
+from productops.store.release import parse_id, release_of
+from productops.store.tables import DeploymentOpsEvent, ReleaseRow
 
 _STATUS = {
     Phase.REQUESTED: "pending",
@@ -51,13 +54,33 @@ class Deployments:
     def find(self, release_id: str) -> dict[str, Any] | None:
         """The row as plain values."""
         row = self._session.scalar(select(DeploymentOpsEvent).where(DeploymentOpsEvent.deployment_id == uuid.UUID(release_id)))
-        if row is None:
-            return None
-        return {
-            "pipeline_status": row.pipeline_status, "deployment_type": row.deployment_type, "duration": row.duration,
-            "success_metrics": row.success_metrics, "failure_details": row.failure_details, "rollback_details": row.rollback_details,
-            "performance_impact": row.performance_impact, "started_at": row.started_at, "completed_at": row.completed_at,
-        }  # fmt: skip
+        return None if row is None else _values(row)
+
+    def page(
+        self, *, venture: str | None, service: str | None, environment: Environment | None, status: str | None,
+        places: Collection[tuple[str, str]] | None, before: str | None, limit: int,
+    ) -> list[tuple[Release, dict[str, Any]]]:  # fmt: skip
+        """Releases with their rows, newest first; ``before`` is the id of the last one seen, ``places`` what the reader may see."""
+        release, row = ReleaseRow, DeploymentOpsEvent
+        query = select(release, row).join(row, row.deployment_id == release.id)
+        if places is not None:
+            query = query.where(within(places, release.venture, release.environment))
+        given = ((release.venture, venture), (release.service, service), (release.environment, environment), (row.pipeline_status, status))
+        for column, value in given:
+            if value is not None:
+                query = query.where(column == str(value))
+        if before is not None:
+            query = query.where(release.id < parse_id(before))
+        found = self._session.execute(query.order_by(release.id.desc()).limit(limit))
+        return [(release_of(each), _values(values)) for each, values in found]
+
+
+def _values(row: DeploymentOpsEvent) -> dict[str, Any]:
+    return {
+        "pipeline_status": row.pipeline_status, "deployment_type": row.deployment_type, "duration": row.duration,
+        "success_metrics": row.success_metrics, "failure_details": row.failure_details, "rollback_details": row.rollback_details,
+        "performance_impact": row.performance_impact, "started_at": row.started_at, "completed_at": row.completed_at,
+    }  # fmt: skip
 
 
 def _since(start: datetime, end: datetime | None) -> Any:

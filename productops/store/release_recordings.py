@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import select
@@ -10,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from productops.domain.release import Phase
 from productops.domain.release_recording import Recording
+from productops.store.governance_access import within
 from productops.store.tables import RecordingRow, ReleaseRow
 
 
@@ -49,9 +51,13 @@ class Recordings:
         )  # fmt: skip
         return [str(found) for found, steps in self._session.execute(query) if steps]
 
-    def newest(self, *, service: str | None, before: str | None, limit: int) -> list[str]:
+    def newest(
+        self, *, service: str | None, before: str | None, limit: int, places: Collection[tuple[str, str]] | None = None
+    ) -> list[str]:  # fmt: skip
         """Recorded releases, newest first, those after ``before`` in that order (ids rise with time)."""
         query = select(ReleaseRow.id).join(RecordingRow, RecordingRow.release_id == ReleaseRow.id)
+        if places is not None:
+            query = query.where(within(places, ReleaseRow.venture, ReleaseRow.environment))
         if service is not None:
             query = query.where(ReleaseRow.service == service)
         if before is not None:

@@ -63,6 +63,10 @@ class Traffic:
         """Every service and environment that has, or had, traffic."""
         return [_target(r) for r in self._session.scalars(select(TrafficRow).order_by(TrafficRow.service, TrafficRow.environment))]
 
+    def of_services(self, services: Sequence[str]) -> list[TrafficTarget]:
+        """Targets of these services."""
+        return [_target(r) for r in self._session.scalars(select(TrafficRow).where(TrafficRow.service.in_(services)))]
+
     def find(self, service: str, environment: Environment) -> TrafficTarget | None:
         """The target, or None before the first release."""
         row = self._session.get(TrafficRow, (service, environment.value), populate_existing=True)

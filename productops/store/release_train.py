@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ from productops.domain.release_train import (
     check_train_move,
 )
 from productops.errors import ConflictError, NotFoundError
+from productops.store.governance_access import within
 from productops.store.tables import TrainMemberRow, TrainRow
 
 
@@ -93,9 +94,13 @@ class Trains:
         query = select(TrainMemberRow).where(TrainMemberRow.train_id == train_id).order_by(TrainMemberRow.position)
         return self._session.scalars(query.execution_options(populate_existing=True)).all()
 
-    def newest(self, *, before: str | None = None, limit: int = 50) -> list[Train]:
-        """Newest first; ``before`` is the id of the last one seen."""
+    def newest(
+        self, *, before: str | None = None, limit: int = 50, places: Collection[tuple[str, str]] | None = None
+    ) -> list[Train]:  # fmt: skip
+        """Newest first; ``before`` is the id of the last one seen. ``places``: only what lies there."""
         query = select(TrainRow).order_by(TrainRow.id.desc()).limit(limit)
+        if places is not None:
+            query = query.where(within(places, TrainRow.venture, TrainRow.environment))
         if before:
             query = query.where(TrainRow.id < uuid.UUID(before))
         return [_train(row, self._members(row.id)) for row in self._session.scalars(query)]

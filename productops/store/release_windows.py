@@ -14,6 +14,7 @@ from productops.domain.catalog_windows import CalendarEntry, ChangeWindowEntry, 
 from productops.domain.release import Environment
 from productops.domain.release_windows import Bypass, CalendarState, ChangeCalendar, Occurrence
 from productops.errors import NotFoundError
+from productops.store.governance_access import within
 from productops.store.tables import CatalogRevision, ChangeBypassRow, ChangeCalendarRow, ChangeOccurrenceRow
 
 
@@ -184,9 +185,15 @@ class Bypasses:
             raise NotFoundError(f"there is no bypass {bypass_id[:80]!r}")
         return _bypass(row)
 
-    def newest(self, *, service: str | None = None, limit: int = 50) -> list[Bypass]:
-        """Newest first."""
+    def newest(
+        self, *, service: str | None = None, limit: int = 50, places: Collection[tuple[str, str]] | None = None, before: str | None = None
+    ) -> list[Bypass]:  # fmt: skip
+        """Newest first; ``before`` is the id of the last one seen. ``places``: only what lies there."""
         query = select(ChangeBypassRow).order_by(ChangeBypassRow.id.desc()).limit(limit)
+        if before is not None:
+            query = query.where(ChangeBypassRow.id < uuid.UUID(before))
+        if places is not None:
+            query = query.where(within(places, ChangeBypassRow.venture, ChangeBypassRow.environment))
         if service:
             query = query.where(ChangeBypassRow.service == service)
         return [_bypass(row) for row in self._session.scalars(query)]

@@ -11,10 +11,21 @@ from sqlalchemy.orm import Session
 from productops.store.catalog import Catalog
 from productops.store.database import make_engine, session_scope
 from productops.store.governance import Audit, Quarantine
+from productops.store.governance_access import Principals, Tokens
+from productops.store.governance_approvals import ApprovalPolicies, Approvals
+from productops.store.governance_approvals_links import ApprovalLinks, ApprovalReviews
+from productops.store.governance_changes import Changes
+from productops.store.governance_compliance import Controls, Findings
+from productops.store.governance_compliance_facts import ComplianceFacts
+from productops.store.governance_outbox import Outbox, Targets
+from productops.store.governance_outbox_told import ToldAudit, ToldIncidents, ToldReleases
+from productops.store.governance_sessions import BrowserSessions, RunCallers
+from productops.store.governance_webhooks import Received, Sources
 from productops.store.incident import Incidents
 from productops.store.monitoring import Seconds
 from productops.store.release import Releases
 from productops.store.release_agents import Agents
+from productops.store.release_events import Events
 from productops.store.release_flags import FlagChanges, Flags
 from productops.store.release_flags_counts import FlagCounts
 from productops.store.release_fleet import Fleets
@@ -23,6 +34,7 @@ from productops.store.release_recordings import Recordings
 from productops.store.release_traffic import Traffic
 from productops.store.release_train import Trains
 from productops.store.release_windows import Bypasses, Calendars
+from productops.store.rest_idempotency import IdempotentAnswers
 from productops.store.runs import Runs
 
 
@@ -35,10 +47,16 @@ class Unit:
     def undo(self) -> None:
         """Let nothing of this transaction remain; for plans that only look."""
         self.audit.forget()
+        self.releases.forget()
+        self.outbox.forget()
         self._session.rollback()
 
     def seal(self) -> None:
-        """Chain what the audit was given. The last act of a transaction: until it ends, other writers of the audit wait."""
+        """Number events and chain what the audit was given. The last act of a transaction: until it ends, other writers of them wait."""
+        if "outbox" in self.__dict__:
+            self.outbox.seal()
+        if "releases" in self.__dict__:
+            self.releases.seal()
         if "audit" in self.__dict__:
             self.audit.seal()
 
@@ -50,7 +68,12 @@ class Unit:
     @cached_property
     def releases(self) -> Releases:
         """Releases, steps, looks, events."""
-        return Releases(self._session)
+        return ToldReleases(self._session, self.outbox)
+
+    @cached_property
+    def events(self) -> Events:
+        """Events of all releases, in the order they were committed."""
+        return Events(self._session)
 
     @cached_property
     def traffic(self) -> Traffic:
@@ -80,7 +103,7 @@ class Unit:
     @cached_property
     def incidents(self) -> Incidents:
         """incident_management."""
-        return Incidents(self._session)
+        return ToldIncidents(self._session, self.outbox)
 
     @cached_property
     def agents(self) -> Agents:
@@ -91,6 +114,21 @@ class Unit:
     def runs(self) -> Runs:
         """Claims of flow runs."""
         return Runs(self._session)
+
+    @cached_property
+    def answers(self) -> IdempotentAnswers:
+        """Idempotency keys with their answers."""
+        return IdempotentAnswers(self._session)
+
+    @cached_property
+    def run_callers(self) -> RunCallers:
+        """Who started which flow run."""
+        return RunCallers(self._session)
+
+    @cached_property
+    def browser_sessions(self) -> BrowserSessions:
+        """Sessions of browsers and the links that begin them."""
+        return BrowserSessions(self._session)
 
     @cached_property
     def flags(self) -> Flags:
@@ -123,9 +161,79 @@ class Unit:
         return Bypasses(self._session)
 
     @cached_property
+    def approval_policies(self) -> ApprovalPolicies:
+        """Who has to sign what."""
+        return ApprovalPolicies(self._session)
+
+    @cached_property
+    def approvals(self) -> Approvals:
+        """Requests for signatures, and signatures."""
+        return Approvals(self._session)
+
+    @cached_property
+    def approval_links(self) -> ApprovalLinks:
+        """One-time links to sign."""
+        return ApprovalLinks(self._session)
+
+    @cached_property
+    def approval_reviews(self) -> ApprovalReviews:
+        """Overrides that somebody else has to look at."""
+        return ApprovalReviews(self._session)
+
+    @cached_property
+    def changes(self) -> Changes:
+        """Change records."""
+        return Changes(self._session)
+
+    @cached_property
     def audit(self) -> Audit:
         """The audit log."""
-        return Audit(self._session)
+        return ToldAudit(self._session, self.outbox)
+
+    @cached_property
+    def controls(self) -> Controls:
+        """What has to hold."""
+        return Controls(self._session)
+
+    @cached_property
+    def findings(self) -> Findings:
+        """What does not hold, waivers, and checks."""
+        return Findings(self._session)
+
+    @cached_property
+    def compliance_facts(self) -> ComplianceFacts:
+        """What controls ask about releases."""
+        return ComplianceFacts(self._session)
+
+    @cached_property
+    def principals(self) -> Principals:
+        """People, service accounts, groups and what they were granted."""
+        return Principals(self._session)
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        """Tokens of the API."""
+        return Tokens(self._session)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """What is told outside."""
+        return Outbox(self._session)
+
+    @cached_property
+    def targets(self) -> Targets:
+        """Who is told."""
+        return Targets(self._session)
+
+    @cached_property
+    def sources(self) -> Sources:
+        """Who may send webhooks."""
+        return Sources(self._session)
+
+    @cached_property
+    def received(self) -> Received:
+        """Webhooks that came in."""
+        return Received(self._session)
 
     @cached_property
     def quarantine(self) -> Quarantine:
@@ -137,6 +245,7 @@ class Store:
     """A database, opened lazily. Both contexts raise StoreUnavailableError when it does not answer."""
 
     def __init__(self, url: str) -> None:
+        self.url = url
         self._engine = make_engine(url)
 
     @contextmanager

@@ -8,10 +8,20 @@ from datetime import datetime
 
 from productops.adapters.catalog_files import LoadedEntry
 from productops.domain.catalog import VentureEntry
+from productops.domain.catalog_access import AccessEntry
+from productops.domain.catalog_approvals import ApprovalPolicyEntry
+from productops.domain.catalog_compliance import ControlEntry
 from productops.domain.catalog_flags import FlagEntry
+from productops.domain.catalog_webhooks import WebhookSourceEntry, WebhookTargetEntry
 from productops.domain.catalog_windows import CalendarEntry, ChangeWindowEntry
+from productops.domain.governance_access import Operation
 from productops.store import Unit
 from productops.usecases.context import Actor, Context
+from productops.usecases.governance_access_catalog import DeclaredAccess, put_access
+from productops.usecases.governance_approvals_policies import DeclaredPolicy, hold_access, put_policies
+from productops.usecases.governance_changes_record import record_catalog
+from productops.usecases.governance_compliance_catalog import DeclaredControl, put_controls
+from productops.usecases.governance_webhooks_declared import DeclaredWebhook, put_webhooks
 from productops.usecases.release_flags_catalog import put_declared
 from productops.usecases.release_windows_refresh import DeclaredCalendar, put_calendars
 
@@ -20,12 +30,20 @@ from productops.usecases.release_windows_refresh import DeclaredCalendar, put_ca
 class Change:
     """What applying an entry did, or would do.
 
-    ``created``, ``changed``, ``unchanged``, ``proposed`` (a flag: somebody has to approve it), ``removed`` (a calendar that went).
+    ``created``, ``changed``, ``unchanged``, ``proposed`` (somebody has to approve it; ``waits_for`` says who), ``removed`` (a
+    calendar that went).
     """
 
     kind: str
     name: str
     outcome: str
+    waits_for: str = ""
+
+
+# Stored kind by kind, each by its own function: what is no longer declared has to go.
+_Together = (
+    CalendarEntry | ChangeWindowEntry | AccessEntry | ApprovalPolicyEntry | ControlEntry | WebhookSourceEntry | WebhookTargetEntry
+)  # fmt: skip
 
 
 class _PlanOnlyError(Exception):
@@ -41,17 +59,26 @@ def apply_catalog(context: Context, entries: Sequence[LoadedEntry], *, actor: Ac
     try:
         with context.store.write() as unit:
             now = context.clock.now()
-            others = [e for e in entries if not isinstance(e.entry, CalendarEntry | ChangeWindowEntry)]
+            for loaded in entries:
+                actor.check(Operation.CATALOG_APPLY, venture=_venture_of(loaded))
+            others = [e for e in entries if not isinstance(e.entry, _Together)]
             ordered = sorted(others, key=lambda e: not isinstance(e.entry, VentureEntry))
             for loaded in ordered:
                 entry = loaded.entry
+                before = unit.catalog.last_spec(entry.kind, entry.metadata.name)
                 outcome = _put(unit, loaded, actor=actor, now=now)
                 changes.append(Change(entry.kind, entry.metadata.name, outcome))
                 if outcome != "unchanged":
                     unit.audit.add(
-                        f"catalog.{outcome}", f"{entry.kind}/{entry.metadata.name}", actor=actor.name, origin=actor.origin, now=now
-                    )
+                        f"catalog.{outcome}", f"{entry.kind}/{entry.metadata.name}", actor=actor.name, origin=actor.origin, now=now,
+                        before=before, after=unit.catalog.last_spec(entry.kind, entry.metadata.name),
+                    )  # fmt: skip
             changes += _put_calendars(unit, entries, actor=actor, now=now)
+            changes += _put_access(unit, entries, actor=actor, now=now)
+            changes += _put_controls(unit, entries, actor=actor, now=now)
+            changes += _put_webhooks(unit, entries, actor=actor, now=now)
+            changes += _put_policies(unit, entries, actor=actor, now=now)
+            record_catalog(unit, {f"{c.kind}/{c.name}": c.outcome for c in changes}, actor=actor, now=now)
             if plan_only:
                 raise _PlanOnlyError
     except _PlanOnlyError:
@@ -68,6 +95,48 @@ def _put_calendars(unit: Unit, entries: Sequence[LoadedEntry], *, actor: Actor, 
     return [Change(kind, name, outcome) for kind, name, outcome in outcomes]
 
 
+def _put_access(unit: Unit, entries: Sequence[LoadedEntry], *, actor: Actor, now: datetime) -> list[Change]:
+    """Who may do what, for the ventures there are now. Raises: CatalogError, ForbiddenError."""
+    declared = [DeclaredAccess(e.entry, str(e.base)) for e in entries if isinstance(e.entry, AccessEntry)]
+    bases = {str(e.base) for e in entries}
+    allowed, proposed = hold_access(unit, declared, bases=bases, actor=actor, now=now)
+    waiting = {each.name for each in proposed}
+    outcomes = put_access(unit, allowed, bases=bases, actor=actor, now=now)
+    changes = [Change(kind, name, outcome) for kind, name, outcome in outcomes if name not in waiting]
+    return changes + [Change(each.kind, each.name, each.outcome, each.waits_for) for each in proposed]
+
+
+def _put_policies(unit: Unit, entries: Sequence[LoadedEntry], *, actor: Actor, now: datetime) -> list[Change]:
+    """Approval policies come last, for they are about what there is and who there is. Raises: ImpossiblePolicyError."""
+    declared = [DeclaredPolicy(e.entry, str(e.base)) for e in entries if isinstance(e.entry, ApprovalPolicyEntry)]
+    ventures = {e.entry.metadata.name for e in entries if isinstance(e.entry, VentureEntry)}
+    outcomes = put_policies(unit, declared, ventures=ventures, bases={str(e.base) for e in entries}, actor=actor, now=now)
+    return [Change(each.kind, each.name, each.outcome, each.waits_for) for each in outcomes]
+
+
+def _put_controls(unit: Unit, entries: Sequence[LoadedEntry], *, actor: Actor, now: datetime) -> list[Change]:
+    """What has to hold; controls that are no longer declared are removed. Raises: CatalogError."""
+    declared = [DeclaredControl(e.entry, str(e.base)) for e in entries if isinstance(e.entry, ControlEntry)]
+    ventures = {e.entry.metadata.name for e in entries if isinstance(e.entry, VentureEntry)}
+    outcomes = put_controls(unit, declared, ventures=ventures, bases={str(e.base) for e in entries}, actor=actor, now=now)
+    return [Change(kind, name, outcome) for kind, name, outcome in outcomes]
+
+
+def _put_webhooks(unit: Unit, entries: Sequence[LoadedEntry], *, actor: Actor, now: datetime) -> list[Change]:
+    """Who may send webhooks and who is told; what is no longer declared is removed. Raises: CatalogError, NotFoundError."""
+    declared = [DeclaredWebhook(e.entry, str(e.base)) for e in entries if isinstance(e.entry, WebhookSourceEntry | WebhookTargetEntry)]
+    outcomes = put_webhooks(unit, declared, bases={str(e.base) for e in entries}, actor=actor, now=now)
+    return [Change(kind, name, outcome) for kind, name, outcome in outcomes]
+
+
+def _venture_of(loaded: LoadedEntry) -> str | None:
+    """The venture that an entry is about; None for what is of all of them."""
+    if isinstance(loaded.entry, VentureEntry):
+        return loaded.entry.metadata.name
+    venture: str | None = getattr(loaded.entry.metadata, "venture", None)
+    return venture
+
+
 def _put(unit: Unit, loaded: LoadedEntry, *, actor: Actor, now: datetime) -> str:
     """Store one entry; returns the outcome. Raises: NotFoundError, InvalidInputError."""
     entry = loaded.entry
@@ -77,8 +146,8 @@ def _put(unit: Unit, loaded: LoadedEntry, *, actor: Actor, now: datetime) -> str
         )
     if isinstance(entry, FlagEntry):
         return put_declared(unit, entry, actor=actor, now=now)
-    if isinstance(entry, CalendarEntry | ChangeWindowEntry):
-        raise TypeError("calendars are stored together")
+    if isinstance(entry, _Together):
+        raise TypeError("calendars, access, policies, controls and webhooks are stored together")
     return unit.catalog.put_service(
         entry.metadata.name, venture=entry.metadata.venture or "", spec=entry.spec, base=str(loaded.base), author=actor.name, now=now
     )

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from productops.domain.capabilities import RouterCapabilities
-from productops.domain.governance_access import Operation, Principal, Scope, decide
+from productops.domain.governance_access import MACHINE, Operation, Principal, Scope, decide
+from productops.domain.governance_approvals_risk import RiskRule
 from productops.domain.release import Environment
 from productops.errors import ForbiddenError, OrchestratorError
-from productops.ports import Doorbell, InstanceTarget, Orchestrator
+from productops.ports import Courier, Doorbell, InstanceTarget, Orchestrator, RiskModel, Secrets
 from productops.store import Store
 
 
@@ -50,10 +52,15 @@ class Actor:
             raise ForbiddenError(decision.reason, operation=operation.value)
 
 
+OURSELVES = Actor("productops", "agent", MACHINE)
+"""For what the product reads and does of itself, within something that was decided before."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """The wiring of one program. ``target`` and ``orchestrator`` are there where the program has them.
 
+    ``courier`` takes webhooks to others; a program that has one keeps sending them.
     ``router`` is what the installation's router can do and ``metric_sources`` which it may ask; ``None``: nothing is checked.
     """
 
@@ -65,6 +72,13 @@ class Context:
     clock: Clock = field(default_factory=Clock)
     router: RouterCapabilities | None = None
     metric_sources: frozenset[str] | None = None
+    risk: RiskModel = field(default_factory=RiskRule)
+    secrets: Secrets | None = None
+    courier: Courier | None = None
+
+    def secrets_of(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Those that are set where this program looks; none where it looks nowhere. Raises: SettingsError."""
+        return self.secrets.values(names) if self.secrets is not None else ()
 
     def need_orchestrator(self) -> Orchestrator:
         """Raises: OrchestratorError when this program has none."""

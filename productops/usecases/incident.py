@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 import structlog
 
 from productops.domain.catalog import Service
+from productops.domain.governance_access import MACHINE, Operation
 from productops.domain.release import Cause, Environment, Phase, Release
-from productops.errors import ConflictError, NotFoundError, OrchestratorError
+from productops.errors import ConflictError, OrchestratorError
 from productops.store import Unit
-from productops.usecases.context import Actor, Context
+from productops.usecases.context import OURSELVES, Actor, Context
+from productops.usecases.governance_access_scope import incident_for, release_for, service_for
+from productops.usecases.governance_audit_note import note
 from productops.usecases.release_rollback_request import request_roll_back
 
 log = structlog.get_logger(__name__)
@@ -52,9 +55,9 @@ def report_incident(context: Context, report: IncidentReport, *, actor: Actor) -
     """
     with context.store.write() as unit:
         now = context.clock.now()
-        service = unit.catalog.service(report.service)
+        service = service_for(unit, report.service, actor, Operation.INCIDENT_REPORT, environment=report.environment)
         suspects = _suspects(unit, service, report, context)
-        traced = _trace(unit, report, suspects)
+        traced = _trace(unit, report, suspects, actor)
         incident_id = unit.incidents.open(
             venture_id=unit.catalog.venture_id(service.venture), kind=report.kind, severity=report.severity, title=report.title,
             description=report.description, services=[report.service], detection=report.detection,
@@ -72,25 +75,24 @@ def report_incident(context: Context, report: IncidentReport, *, actor: Actor) -
     return Reported(found, traced, rolled_back, note, suspects)
 
 
-def read_incident(context: Context, incident_id: str) -> dict[str, Any]:
+def read_incident(context: Context, incident_id: str, *, actor: Actor) -> dict[str, Any]:
     """One incident. Raises: NotFoundError."""
     with context.store.read() as unit:
-        found = unit.incidents.find(incident_id)
-    if found is None:
-        raise NotFoundError(f"there is no incident {incident_id}")
-    return found
+        return incident_for(unit, incident_id, actor)
 
 
 def resolve_incident(context: Context, incident_id: str, *, steps: list[str], actor: Actor) -> dict[str, Any]:
     """End an incident and say what was done. Raises: NotFoundError, ConflictError when it has ended before."""
     with context.store.write() as unit:
         now = context.clock.now()
+        incident_for(unit, incident_id, actor, Operation.INCIDENT_RESOLVE)
         if not unit.incidents.resolve(incident_id, steps=steps, now=now):
             raise ConflictError(f"incident {incident_id} is resolved already")
         unit.audit.add(
-            "incident.resolved", f"incident/{incident_id}", actor=actor.name, origin=actor.origin, now=now, detail={"steps": steps}
-        )
-    return read_incident(context, incident_id)
+            "incident.resolved", f"incident/{incident_id}", actor=actor.name, origin=actor.origin, now=now, detail={"steps": steps},
+            after="resolved",
+        )  # fmt: skip
+    return read_incident(context, incident_id, actor=OURSELVES)
 
 
 def _suspects(unit: Unit, service: Service, report: IncidentReport, context: Context) -> tuple[Release, ...]:
@@ -102,9 +104,9 @@ def _suspects(unit: Unit, service: Service, report: IncidentReport, context: Con
     return tuple(r for r in (active, promoted if recent else None) if r is not None)
 
 
-def _trace(unit: Unit, report: IncidentReport, suspects: tuple[Release, ...]) -> Release | None:
+def _trace(unit: Unit, report: IncidentReport, suspects: tuple[Release, ...], actor: Actor) -> Release | None:
     if report.release_id is not None:
-        named = unit.releases.get(report.release_id)
+        named = release_for(unit, report.release_id, actor)
         if (named.service, named.environment) != (report.service, report.environment):
             raise ConflictError(f"release {named.id} is of {named.service} in {named.environment}, the incident of {report.service}")
         return named
@@ -132,11 +134,16 @@ def _undo(
             False,
             f"the release ended more than {rollout.rollback_window_s:g} s ago (rollback_window_s); roll back by hand if it was that",
         )
+    machine = replace(actor, principal=MACHINE)  # it is the catalog that wants it, not who reports
     try:
-        begun = request_roll_back(context, release.id, reason=f"incident {incident_id}: {report.title}", actor=actor, cause=Cause.INCIDENT)
+        begun = request_roll_back(
+            context, release.id, reason=f"incident {incident_id}: {report.title}", actor=machine, cause=Cause.INCIDENT
+        )
     except (ConflictError, OrchestratorError) as error:
         log.warning("incident not undone", incident_id=incident_id, reason=str(error))
         return False, f"it could not be rolled back: {error}"
     with context.store.write() as unit:
         unit.incidents.trace(incident_id, cause=f"release {release.id} ({release.title})", impact={"rolled_back": True})
+        now, detail = context.clock.now(), {"release_id": release.id, "rolled_back": True}
+        note(unit, actor, "incident.traced", f"incident/{incident_id}", now=now, before="open", after="mitigated", detail=detail)
     return True, f"{release.title} is being rolled back" + (f" by flow run {begun.flow_run_id}" if begun.flow_run_id else "")

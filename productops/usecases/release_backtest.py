@@ -12,12 +12,13 @@ from pydantic import ValidationError
 
 from productops.domain.analysis import Look, TrafficSecond, Verdict
 from productops.domain.catalog_analysis import Analysis
+from productops.domain.governance_access import Operation, visible_places
 from productops.domain.judge import make_judge
 from productops.domain.judge.backtesting import Backtest, backtest
 from productops.domain.release import Phase, Release
 from productops.domain.release_recording import Recording
 from productops.errors import InvalidInputError
-from productops.usecases.context import Context
+from productops.usecases.context import Actor, Context
 from productops.usecases.release_judge import Bench
 
 RECORD_WITHIN = timedelta(hours=20)
@@ -74,7 +75,7 @@ def record_ended(context: Context) -> list[str]:
 
 
 def backtest_releases(
-    context: Context, *, service: str | None, changes: Mapping[str, Any], before: str | None = None, limit: int = AT_ONCE
+    context: Context, *, service: str | None, changes: Mapping[str, Any], before: str | None = None, limit: int = AT_ONCE, actor: Actor
 ) -> tuple[list[Rejudged], str | None]:
     """Judge recorded releases again, newest first, each by its own policy with ``changes``; and the id to go on after.
 
@@ -82,7 +83,8 @@ def backtest_releases(
     """
     _check(Analysis(), changes)
     with context.store.read() as unit:
-        ids = unit.recordings.newest(service=service, before=before, limit=limit + 1)
+        places = visible_places(actor.principal, Operation.RELEASE_READ)
+        ids = unit.recordings.newest(service=service, before=before, limit=limit + 1, places=places)
         found = [(unit.releases.get(i), unit.recordings.find(i)) for i in ids[:limit]]
     rows = [_rejudge(release, recording, changes) for release, recording in found if recording is not None]
     return rows, (ids[limit - 1] if len(ids) > limit else None)

@@ -10,6 +10,7 @@ from productops.domain.traffic import Fleet, Instance, InstanceState
 from productops.errors import CandidateUnhealthyError, LeaseLostError
 from productops.store import Unit
 from productops.usecases.context import Actor, Context
+from productops.usecases.governance_audit_note import note
 from productops.usecases.release_rollback import give_baseline_back
 
 PATIENCE_S = 60.0
@@ -22,9 +23,9 @@ def grow_candidate(context: Context, release: Release, batch: Batch, *, actor: A
 
     Raises: CandidateUnhealthyError (users have the baseline then), LeaseLostError when the release was ended meanwhile.
     """
-    shrink_baseline(context, release, batch.baseline_before, beat=beat)
+    shrink_baseline(context, release, batch.baseline_before, actor=actor, beat=beat)
     with context.store.write() as unit:
-        _want_at_least(unit, release, release.version, batch.candidate, context)
+        _want_at_least(unit, release, release.version, batch.candidate, context, actor=actor)
         health_s = unit.catalog.service(release.service).spec.run.health.timeout_s
     context.doorbell.ring()
     deadline = context.clock.monotonic() + health_s + PATIENCE_S
@@ -40,7 +41,7 @@ def grow_candidate(context: Context, release: Release, batch: Batch, *, actor: A
         context.clock.sleep(0.05)
 
 
-def shrink_baseline(context: Context, release: Release, left: int, *, beat: Beat) -> None:
+def shrink_baseline(context: Context, release: Release, left: int, *, actor: Actor, beat: Beat) -> None:
     """Drain and stop the baseline's instances until ``left`` run; returns when the others are gone.
 
     The agent stops an instance only when the router sends it nothing and no request is in flight there. Raises: LeaseLostError.
@@ -52,6 +53,7 @@ def shrink_baseline(context: Context, release: Release, left: int, *, beat: Beat
         fleet = unit.fleets.find(release.service, release.environment, version)
         if fleet is not None and fleet.desired > left:
             unit.fleets.want(release.service, release.environment, version, left, now=context.clock.now())
+            _say(unit, release, version, fleet.desired, left, actor=actor, context=context)
     context.doorbell.ring()
     deadline = context.clock.monotonic() + PATIENCE_S
     while len(_look(context, release, version)[1]) > left:
@@ -61,16 +63,24 @@ def shrink_baseline(context: Context, release: Release, left: int, *, beat: Beat
         context.clock.sleep(0.05)
 
 
-def complete_candidate(unit: Unit, release: Release, context: Context) -> None:
+def complete_candidate(unit: Unit, release: Release, context: Context, *, actor: Actor) -> None:
     """Want all of the promoted candidate's instances, where the last batch left some out."""
     if any(step.batch for step in release.steps):
-        _want_at_least(unit, release, release.version, unit.catalog.service(release.service).spec.run.instances, context)
+        _want_at_least(unit, release, release.version, unit.catalog.service(release.service).spec.run.instances, context, actor=actor)
 
 
-def _want_at_least(unit: Unit, release: Release, version: str, instances: int, context: Context) -> None:
+def _want_at_least(unit: Unit, release: Release, version: str, instances: int, context: Context, *, actor: Actor) -> None:
     fleet = unit.fleets.find(release.service, release.environment, version)
     if fleet is None or fleet.desired < instances:
         unit.fleets.want(release.service, release.environment, version, instances, now=context.clock.now())
+        _say(unit, release, version, fleet.desired if fleet else 0, instances, actor=actor, context=context)
+
+
+def _say(unit: Unit, release: Release, version: str, before: int, after: int, *, actor: Actor, context: Context) -> None:
+    note(
+        unit, actor, "fleet.wanted", f"fleet/{release.service}/{release.environment}/{version}", now=context.clock.now(),
+        before={"desired": before}, after={"desired": after}, detail={"release_id": release.id},
+    )  # fmt: skip
 
 
 def _look(context: Context, release: Release, version: str) -> tuple[Fleet | None, list[Instance]]:

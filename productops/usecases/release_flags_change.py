@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from productops.domain.catalog_flags import FlagSpec, FlagState, Segment
-from productops.domain.governance_access import MACHINE
+from productops.domain.governance_access import MACHINE, Operation
 from productops.domain.release import Environment
 from productops.domain.release_flags.changes import (
     AnyOperation,
@@ -33,6 +33,10 @@ from productops.errors import ConflictError, InvalidInputError, RevisionMismatch
 from productops.store import Unit
 from productops.store.release_flags import new_change_id
 from productops.usecases.context import Actor, Context
+from productops.usecases.governance_access_scope import flag_for, venture_for
+from productops.usecases.governance_approvals_ask import check_granted, withdraw
+from productops.usecases.governance_approvals_flags import ask_for_flag, flag_subject, proposed_where_signed
+from productops.usecases.governance_changes_record import record_flag
 
 TRIES = 3
 
@@ -53,6 +57,8 @@ class Outcome:
 def create_flag(context: Context, key: str, *, venture: str, spec: FlagSpec, actor: Actor, reason: str = "") -> Flag:
     """A new flag; everybody gets its default variant. Raises: NotFoundError for the venture, ConflictError when it exists."""
     with context.store.write() as unit:
+        venture_for(unit, venture, actor, Operation.FLAG_READ)
+        actor.check(Operation.FLAG_CHANGE, venture=venture)
         return made(unit, key, venture=venture, spec=spec, declared=None, actor=actor, reason=reason, now=context.clock.now())
 
 
@@ -69,11 +75,12 @@ def change_flag(
     for attempt in range(TRIES):
         try:
             with context.store.write() as unit:
-                flag = unit.flags.get(key)
+                flag = _changeable(unit, key, operation, actor)
                 check_revision(flag, expected_revision)
                 change = _change(flag, operation, actor=actor, reason=reason, at=at, release_id=release_id, now=now)
-                if _needs_approval(flag, operation) or at is not None:
-                    return _wait(unit, flag, change)
+                change = proposed_where_signed(unit, flag, change, now=now)
+                if change.state is ChangeState.PROPOSED or at is not None:
+                    return _wait(unit, flag, change, actor=actor)
                 return Outcome(_write(unit, flag, change, now=now))
         except RevisionMismatchError:
             # Two writers at one moment; who named a revision must hear of it.
@@ -89,7 +96,7 @@ def put_flag(
     if expected_revision is None:
         return Outcome(create_flag(context, key, venture=venture, spec=spec, actor=actor, reason=reason))
     with context.store.read() as unit:
-        owner = unit.flags.get(key).venture
+        owner = flag_for(unit, key, actor, Operation.FLAG_CHANGE).venture
     if owner != venture:
         raise InvalidInputError(f"flag {key!r} belongs to venture {owner}, not {venture}; a flag cannot change hands")
     return change_flag(context, key, Put(spec=spec), actor=actor, reason=reason, expected_revision=expected_revision)
@@ -125,7 +132,7 @@ def restore_flag(context: Context, key: str, revision: int | None, *, actor: Act
     """Everything as after an earlier revision; None means the one before the newest. Raises: as ``change_flag``."""
     if revision is None:
         with context.store.read() as unit:
-            revision = unit.flags.get(key).revision - 1
+            revision = flag_for(unit, key, actor, Operation.FLAG_CHANGE).revision - 1
         if revision < 1:
             raise InvalidInputError(f"flag {key!r} has one revision only; there is nothing to go back to")
     return change_flag(context, key, RestoreTo(revision=revision), actor=actor, reason=reason)
@@ -139,19 +146,46 @@ def approve_change(context: Context, key: str, change_id: str, *, actor: Actor) 
     """
     now = context.clock.now()
     with context.store.write() as unit:
-        flag, change = unit.flags.get(key), unit.flag_changes.get(key, change_id)
+        flag_for(unit, key, actor)
+        change = unit.flag_changes.get(key, change_id)
+        flag = _changeable(unit, key, change.operation, actor)
         check_approver(change, actor)
-        if flag.revision != change.base_revision and change.state is ChangeState.PROPOSED:
-            raise RevisionMismatchError(
-                f"flag {key!r} is at revision {flag.revision}, and the change was proposed at {change.base_revision}: "
-                "reject it and propose it anew"
-            )
-        waits = change.due_at is not None and change.due_at > now
-        state = ChangeState.SCHEDULED if waits else ChangeState.APPLIED
-        _decide(unit, change, state, actor=actor, verb="approved", now=now)
-        if waits:
-            return Outcome(flag, replace(change, state=state, decided_by=actor.name, decided_at=now))
-        return Outcome(_write(unit, flag, change, now=now, approver=actor.name))
+        check_granted(unit, flag_subject(change.id), now=now)
+        return _approved(unit, flag, change, approvers=actor.name, actor=actor, now=now)
+
+
+def apply_approved(unit: Unit, key: str, change_id: str, *, approvers: str, actor: Actor, now: datetime) -> Outcome:
+    """Within the transaction of the last signature: let a signed proposal take effect. Raises: as ``approve_change``."""
+    return _approved(unit, unit.flags.get(key), unit.flag_changes.get(key, change_id), approvers=approvers, actor=actor, now=now)
+
+
+def reject_waiting(unit: Unit, change: Change, *, reason: str, actor: Actor, now: datetime) -> None:
+    """Within the transaction that ends its approval: the proposal ends, too. Raises: IllegalTransitionError."""
+    _decide(unit, change, ChangeState.REJECTED, actor=actor, verb="rejected", now=now, outcome=reason)
+
+
+def _approved(unit: Unit, flag: Flag, change: Change, *, approvers: str, actor: Actor, now: datetime) -> Outcome:
+    if flag.revision != change.base_revision and change.state is ChangeState.PROPOSED:
+        raise RevisionMismatchError(
+            f"flag {flag.key!r} is at revision {flag.revision}, and the change was proposed at {change.base_revision}: "
+            "reject it and propose it anew"
+        )
+    waits = change.due_at is not None and change.due_at > now
+    state = ChangeState.SCHEDULED if waits else ChangeState.APPLIED
+    _decide(unit, change, state, actor=actor, verb="approved", now=now)
+    if waits:
+        return Outcome(flag, replace(change, state=state, decided_by=actor.name, decided_at=now))
+    return Outcome(_write(unit, flag, change, now=now, approver=approvers))
+
+
+def _changeable(unit: Unit, key: str, operation: AnyOperation, actor: Actor) -> Flag:
+    """The flag, when the caller may do this to it: a ramp in its environment, what is of the whole flag in all of them.
+
+    Raises: NotFoundError, ForbiddenError.
+    """
+    asked = Operation.FLAG_KILL if isinstance(operation, Kill) else Operation.FLAG_CHANGE
+    named = [operation.environment] if isinstance(operation, RampTo) else getattr(operation, "environments", ())
+    return flag_for(unit, key, actor, asked, environments=named)
 
 
 def check_approver(change: Change, actor: Actor) -> None:
@@ -220,11 +254,12 @@ def declared(unit: Unit, flag: Flag, spec: FlagSpec, *, actor: Actor, now: datet
         return "unchanged"
     operation = Declare(spec=spec)
     change = _change(flag, operation, actor=actor, reason="applied from the catalog", at=None, release_id=None, now=now)
-    if not flag.spec.approval_required:
+    change = proposed_where_signed(unit, flag, change, now=now)
+    if change.state is not ChangeState.PROPOSED:
         _write(unit, flag, change, now=now)
         return "changed"
     if not any(each.operation == operation for each in unit.flag_changes.of(flag.key, states=[ChangeState.PROPOSED])):
-        _wait(unit, flag, change)
+        _wait(unit, flag, change, actor=actor)
     return "proposed"
 
 
@@ -265,7 +300,7 @@ def _change(
     )
 
 
-def _wait(unit: Unit, flag: Flag, change: Change) -> Outcome:
+def _wait(unit: Unit, flag: Flag, change: Change, *, actor: Actor) -> Outcome:
     """Write a change down, once it is known that it could be applied as things stand; it means the variant that it means now."""
     after = _after(unit, flag, change, now=change.created_at)
     change = replace(change, operation=named(change.operation, after))
@@ -275,6 +310,8 @@ def _wait(unit: Unit, flag: Flag, change: Change) -> Outcome:
         reason=change.reason, detail=detail,
     )  # fmt: skip
     unit.flag_changes.add(change)
+    if change.state is ChangeState.PROPOSED:
+        ask_for_flag(unit, flag, change, actor=actor, now=change.created_at)
     return Outcome(flag, change)
 
 
@@ -315,6 +352,12 @@ def _write(unit: Unit, flag: Flag, change: Change, *, now: datetime, base: FlagS
         now,
     )
     unit.flags.change(flag, new, revision)
+    if change.release_id is None:
+        author = Actor(name=change.author, origin=change.origin, principal=MACHINE)
+        record_flag(
+            unit, key=flag.key, venture=flag.venture, revision=new.revision, summary=summary, change_id=change.id,
+            environments=environments, actor=author, reason=change.reason, now=now,
+        )  # fmt: skip
     unit.flags.bump(environments, now=now)
     return new
 
@@ -330,8 +373,11 @@ def _decide(unit: Unit, change: Change, state: ChangeState, *, actor: Actor, ver
 def _end(context: Context, key: str, change_id: str, state: ChangeState, *, actor: Actor, reason: str) -> Change:
     now = context.clock.now()
     with context.store.write() as unit:
+        flag_for(unit, key, actor)
         change = unit.flag_changes.get(key, change_id)
+        _changeable(unit, key, change.operation, actor)
         _decide(unit, change, state, actor=actor, verb=state.value, now=now, outcome=reason)
+        withdraw(unit, flag_subject(change.id), reason=reason, actor=actor, now=now)
     return replace(change, state=state, decided_by=actor.name, decided_at=now, outcome=reason)
 
 

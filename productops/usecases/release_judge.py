@@ -10,13 +10,16 @@ from typing import Any
 
 from productops.domain.analysis import ArmSecond, Judge, Look, RatioCount, TrafficSecond, Verdict
 from productops.domain.catalog_analysis import Analysis
+from productops.domain.governance_access import Operation
 from productops.domain.judge import Intervals, make_judge
 from productops.domain.release import Phase, Release, Step, StepRecord
-from productops.domain.release_hold import Held, StepOutcome, at_end_of_hold, early_end, is_suspicious
+from productops.domain.release_hold import Held, StepOutcome, at_end_of_hold, early_end, gone_blind, is_suspicious
 from productops.domain.traffic_summary import summarise
 from productops.errors import LeaseLostError
 from productops.store import Unit
 from productops.usecases.context import Actor, Context
+from productops.usecases.governance_access_scope import release_for
+from productops.usecases.governance_audit_note import note
 from productops.usecases.release_holder import held
 from productops.usecases.release_run import LeaseKeeper
 from productops.usecases.release_summary import arm_summaries
@@ -26,6 +29,8 @@ LEARN_S = 600
 LOG_E_MIN = -700.0  # written for an evidence of nought, whose logarithm no JSON can hold
 EXTENSIONS_MAX = 3
 TICK_S = 0.05
+NEXT_SECOND_S = 0.75
+"""A second's traffic is stored at its end: after one was read, the next look at the store is that much later."""
 HOLD_MIN_S = 2.5  # within it at least one whole second is measured and stored
 INTERVALS_EVERY_S = 5
 PHASE_EVERY_S = 0.5
@@ -50,6 +55,8 @@ class Bench:
     reference: list[ArmSecond] = field(default_factory=list)
     requests: int = 0
     measured_s: int = 0
+    heard_s: int = 0
+    due_at: float = 0.0
     last: Look | None = None
 
     @classmethod
@@ -66,7 +73,7 @@ class Bench:
             )  # fmt: skip
         bench = cls(
             release=release, judge=judge or make_judge(analysis), intervals=Intervals(analysis.alpha),
-            lag_s=analysis.metrics_lag_s if analysis.metrics else 0, after_s=first_s - 1,
+            lag_s=analysis.metrics_lag_s if analysis.metrics else 0, after_s=first_s - 1, heard_s=first_s - 1,
         )  # fmt: skip
         for at_s, arms in past.items():
             arm = arms.get(release.arms[0] or "")
@@ -90,7 +97,8 @@ class Bench:
             second = self._pair(at_s, arms, metrics.get(at_s - self.lag_s, {}))
             self.after_s = at_s
             self.last = self._shown(second, self.judge.observe(second))
-            self.measured_s += second.candidate is not None
+            if second.candidate is not None:
+                self.measured_s, self.heard_s = self.measured_s + 1, at_s
             self.requests += second.candidate.requests if second.candidate else 0
             looks.append((second, self.last))
         return looks
@@ -144,6 +152,9 @@ def hold_step(context: Context, release_id: str, index: int, *, actor: Actor, on
         held(unit, release_id, actor)
         summary = _step_summary(unit, release, index, now)
         unit.releases.end_step(release_id, index, verdict=outcome.verdict.value, reason=outcome.reason, summary=summary, now=now)
+        counted = {arm: {name: found[name] for name in ("requests", "failures")} for arm, found in summary.items()}
+        detail = {"step": index, "verdict": outcome.verdict.value, "goes_on": outcome.proceed, "counted": counted}
+        note(unit, actor, "release.judged", f"release/{release_id}", now=now, reason=outcome.reason, detail=detail)
         payload = {"step": index, "title": step.title, "verdict": outcome.verdict.value, "reason": outcome.reason} | summary
         unit.releases.tell(release_id, "step_ended", payload, now=now)
     return outcome
@@ -184,6 +195,7 @@ class _Hold:
     deadline: float
     extensions: int = 0
     phase_at: float = 0.0
+    gap_told: bool = False
 
     @classmethod
     def begin(cls, context: Context, release: Release, index: int, *, actor: Actor, on_looks: OnLooks | None) -> _Hold:
@@ -208,13 +220,22 @@ class _Hold:
             return StepOutcome(self.index, Verdict.FAILED, proceed=False, reason=bench.last.reason, evidence=bench.last.evidence)
         while True:
             outcome = self._turn() or early_end(self.index, self.analysis, bench.last, fresh=bench.requests - seen)
-            if outcome is None and clock.monotonic() >= self.deadline:
-                silent_s = clock.now().timestamp() - bench.after_s - 1
-                held = Held(requests=bench.requests, fresh=bench.requests - seen, measured_s=bench.measured_s - measured, silent_s=silent_s)
+            silent_s = clock.now().timestamp() - bench.heard_s - 1
+            held = Held(requests=bench.requests, fresh=bench.requests - seen, measured_s=bench.measured_s - measured, silent_s=silent_s)
+            outcome = outcome or gone_blind(self.index, self.analysis, bench.last, held)
+            if outcome is None and clock.monotonic() >= self.deadline and not self._awaits_measurement(held):
                 outcome = self._at_end(at_end_of_hold(self.index, self.step, self.analysis, bench.last, held))
             if outcome is not None:
                 return outcome
             clock.sleep(TICK_S)
+
+    def _awaits_measurement(self, held: Held) -> bool:
+        """A hold that is over while nothing is known of the candidate goes on, until something is or ``gone_blind`` ends it."""
+        if held.unmeasured and not self.gap_told:
+            payload = {"step": self.index, "silent_s": round(held.silent_s, 1), "at_most_s": self.analysis.unmeasured_max_s}
+            _tell(self.context, self.bench.release.id, "unmeasured", payload, actor=self.actor)
+        self.gap_told = held.unmeasured
+        return held.unmeasured
 
     def _turn(self) -> StepOutcome | None:
         """Keep the lease, judge what is new, wait while a person has paused the release."""
@@ -237,15 +258,16 @@ class _Hold:
         if not outcome.proceed and extend and self.extensions < EXTENSIONS_MAX:
             self.extensions, self.deadline = self.extensions + 1, self.context.clock.monotonic() + self.step.hold_s
             payload = {"step": self.index, "times": self.extensions, "reason": outcome.reason}
-            _tell(self.context, self.bench.release.id, "extended", payload)
+            _tell(self.context, self.bench.release.id, "extended", payload, actor=self.actor)
             return None
         if outcome.proceed or self.analysis.on_inconclusive != "pause":
             return outcome
         with self.context.store.write() as unit:
-            held(unit, self.bench.release.id, self.actor)
-            unit.releases.move(
-                self.bench.release.id, Phase.PAUSED, actor=self.actor.name, reason=outcome.reason, now=self.context.clock.now()
-            )
+            now = self.context.clock.now()
+            before = held(unit, self.bench.release.id, self.actor).phase.value
+            unit.releases.move(self.bench.release.id, Phase.PAUSED, actor=self.actor.name, reason=outcome.reason, now=now)
+            subject = f"release/{self.bench.release.id}"
+            note(unit, self.actor, "release.paused", subject, now=now, reason=outcome.reason, before=before, after="paused")
         return self._await_person() or self._let_go_on(outcome.reason)
 
     def _let_go_on(self, reason: str) -> StepOutcome:
@@ -276,9 +298,10 @@ class _Hold:
 
 def _look(context: Context, bench: Bench, index: int, *, on_looks: OnLooks | None) -> StepOutcome | None:
     """Judge what is new, store it, and say so when it failed."""
-    pairs = bench.advance(context, until=None)
+    pairs = bench.advance(context, until=None) if context.clock.monotonic() >= bench.due_at else []
     if not pairs:
         return None
+    bench.due_at = context.clock.monotonic() + NEXT_SECOND_S
     looks = [look for _, look in pairs]
     with context.store.write() as unit:
         now = context.clock.now()
@@ -315,8 +338,9 @@ def pause_release(context: Context, release_id: str, *, reason: str, actor: Acto
     """A person stops a rollout where it is: its step is held, its lease kept alive. Raises: IllegalTransitionError."""
     with context.store.write() as unit:
         now = context.clock.now()
+        release_for(unit, release_id, actor, Operation.RELEASE_PAUSE)
         release = unit.releases.move(release_id, Phase.PAUSED, actor=actor.name, reason=reason, now=now, evidence={"pause": "person"})
-        unit.audit.add("release.paused", f"release/{release_id}", actor=actor.name, origin=actor.origin, now=now, reason=reason)
+        note(unit, actor, "release.paused", f"release/{release_id}", now=now, reason=reason, before="rolling_out", after="paused")
     return release
 
 
@@ -324,8 +348,9 @@ def resume_release(context: Context, release_id: str, *, reason: str, actor: Act
     """A person lets a paused release go on. Raises: IllegalTransitionError when it is not paused."""
     with context.store.write() as unit:
         now = context.clock.now()
+        release_for(unit, release_id, actor, Operation.RELEASE_PAUSE)
         release = unit.releases.move(release_id, Phase.ROLLING_OUT, actor=actor.name, reason=reason, now=now)
-        unit.audit.add("release.resumed", f"release/{release_id}", actor=actor.name, origin=actor.origin, now=now, reason=reason)
+        note(unit, actor, "release.resumed", f"release/{release_id}", now=now, reason=reason, before="paused", after="rolling_out")
     return release
 
 
@@ -338,7 +363,9 @@ def validate_promotion(context: Context, release_id: str, *, actor: Actor, on_lo
         release = held(unit, release_id, actor)
         if release.phase is not Phase.VALIDATING:
             why = "the router confirmed all traffic"
-            release = unit.releases.move(release_id, Phase.VALIDATING, actor=actor.name, reason=why, now=context.clock.now())
+            before, now = release.phase.value, context.clock.now()
+            release = unit.releases.move(release_id, Phase.VALIDATING, actor=actor.name, reason=why, now=now)
+            note(unit, actor, "release.validating", f"release/{release_id}", now=now, reason=why, before=before, after="validating")
     keeper = LeaseKeeper(context, release)
     keeper.opened()
     bench = Bench.open(context, release)
@@ -365,6 +392,8 @@ def _validated(context: Context, release: Release, index: int) -> StepOutcome:
     )
 
 
-def _tell(context: Context, release_id: str, kind: str, payload: dict[str, Any]) -> None:
+def _tell(context: Context, release_id: str, kind: str, payload: dict[str, Any], *, actor: Actor) -> None:
     with context.store.write() as unit:
-        unit.releases.tell(release_id, kind, payload, now=context.clock.now())
+        now = context.clock.now()
+        unit.releases.tell(release_id, kind, payload, now=now)
+        note(unit, actor, f"release.{kind}", f"release/{release_id}", now=now, reason=str(payload.get("reason", "")), detail=payload)

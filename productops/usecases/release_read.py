@@ -7,10 +7,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from productops.domain.catalog import Service
+from productops.domain.governance_access import Operation, Scope, may_see, visible_places, visible_ventures
 from productops.domain.release import Environment, Release, ReleaseEvent, StepRecord
 from productops.domain.traffic import Instance, TrafficTarget
 from productops.store import Unit
-from productops.usecases.context import Context
+from productops.usecases.context import Actor, Context
+from productops.usecases.governance_access_scope import release_for, service_for
 from productops.usecases.release_summary import arm_summaries, release_summary
 
 # A live release is asked for every second by whoever watches it: its totals are of the latest traffic, not of a whole day's.
@@ -80,10 +82,10 @@ class ServiceView:
     environments: list[EnvironmentView]
 
 
-def read_release(context: Context, release_id: str) -> ReleaseDetail:
+def read_release(context: Context, release_id: str, *, actor: Actor) -> ReleaseDetail:
     """Raises: NotFoundError, StoreUnavailableError."""
     with context.store.read() as unit:
-        release = unit.releases.get(release_id)
+        release = release_for(unit, release_id, actor)
         records = unit.releases.steps(release_id)
         now = context.clock.now()
         return ReleaseDetail(
@@ -115,34 +117,37 @@ def _incidents(unit: Unit, release_id: str) -> list[dict[str, Any]]:
 
 
 def list_releases(
-    context: Context, *, service: str | None, environment: Environment | None, after: str | None, limit: int
+    context: Context, *, service: str | None, environment: Environment | None, after: str | None, limit: int, actor: Actor
 ) -> tuple[list[Release], str | None]:
-    """Releases, newest first, and the id to go on after; None at the end. Raises: StoreUnavailableError."""
+    """Releases that the caller may see, newest first, and the id to go on after; None at the end. Raises: StoreUnavailableError."""
+    places = visible_places(actor.principal, Operation.RELEASE_READ)
     with context.store.read() as unit:
-        found = unit.releases.newest(service=service, environment=environment, before=after, limit=limit + 1)
+        found = unit.releases.newest(service=service, environment=environment, before=after, limit=limit + 1, places=places)
     return found[:limit], found[limit - 1].id if len(found) > limit else None
 
 
-def read_analysis(context: Context, release_id: str, *, after_s: int, limit: int) -> tuple[list[dict[str, Any]], int | None]:
+def read_analysis(
+    context: Context, release_id: str, *, after_s: int, limit: int, actor: Actor
+) -> tuple[list[dict[str, Any]], int | None]:  # fmt: skip
     """The judge's looks after a second, in order, and the second to go on after; None at the end. Raises: NotFoundError."""
     with context.store.read() as unit:
-        unit.releases.get(release_id)
+        release_for(unit, release_id, actor)
         found = unit.releases.looks(release_id, after_s=after_s, limit=limit + 1)
     return found[:limit], found[limit - 1]["at_s"] if len(found) > limit else None
 
 
-def read_story(context: Context, release_id: str, *, after: int, limit: int = 500) -> StoryPart:
+def read_story(context: Context, release_id: str, *, after: int, limit: int = 500, actor: Actor) -> StoryPart:
     """Events after a sequence number. Raises: NotFoundError, StoreUnavailableError."""
     with context.store.read() as unit:
-        release = unit.releases.get(release_id)
+        release = release_for(unit, release_id, actor)
         events = unit.releases.events(release_id, after=after, limit=limit)
     return StoryPart(events=events, finished=release.ended and len(events) < limit)
 
 
-def read_deployment(context: Context, release_id: str) -> Deployment:
+def read_deployment(context: Context, release_id: str, *, actor: Actor) -> Deployment:
     """Raises: NotFoundError, StoreUnavailableError."""
     with context.store.read() as unit:
-        release = unit.releases.get(release_id)
+        release = release_for(unit, release_id, actor)
         row = unit.deployments.find(release.id) or {}
     duration = row.get("duration")
     return Deployment(
@@ -154,23 +159,28 @@ def read_deployment(context: Context, release_id: str) -> Deployment:
     )
 
 
-def list_services(context: Context) -> list[ServiceView]:
-    """Every service with what its users have. Raises: StoreUnavailableError."""
+def list_services(context: Context, *, after: str | None = None, limit: int | None = None, actor: Actor) -> list[ServiceView]:
+    """Services that the caller may see, by name, with what their users have; ``after`` is the name of the last one seen.
+
+    Raises: StoreUnavailableError.
+    """
+    ventures = visible_ventures(actor.principal, Operation.CATALOG_READ)
     with context.store.read() as unit:
-        return _views(unit, unit.catalog.services())
+        return _views(unit, unit.catalog.services(ventures=ventures, after=after, limit=limit), actor)
 
 
-def read_service(context: Context, name: str) -> ServiceView:
+def read_service(context: Context, name: str, *, actor: Actor) -> ServiceView:
     """Raises: NotFoundError, StoreUnavailableError."""
     with context.store.read() as unit:
-        return _views(unit, [unit.catalog.service(name)])[0]
+        return _views(unit, [service_for(unit, name, actor)], actor)[0]
 
 
-def _views(unit: Unit, services: list[Service]) -> list[ServiceView]:
-    targets = {target.key: target for target in unit.traffic.all()}
-    active = {(release.service, release.environment): release for release in unit.releases.all_active()}
+def _views(unit: Unit, services: list[Service], actor: Actor) -> list[ServiceView]:
+    names = [service.name for service in services]
+    targets = {target.key: target for target in unit.traffic.of_services(names)}
+    active = {(release.service, release.environment): release for release in unit.releases.active_of(names)}
     instances: dict[tuple[str, Environment], list[Instance]] = {}
-    for instance in unit.fleets.instances():
+    for instance in unit.fleets.instances_of_services(names):
         instances.setdefault((instance.service, instance.environment), []).append(instance)
     used = targets.keys() | active.keys() | instances.keys()
     return [
@@ -186,6 +196,7 @@ def _views(unit: Unit, services: list[Service]) -> list[ServiceView]:
                 )
                 for environment in Environment
                 if (service.name, environment) in used
+                and may_see(actor.principal, Operation.CATALOG_READ, Scope(service.venture, environment))
             ],
         )
         for service in services

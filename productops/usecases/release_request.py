@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 
 import structlog
 
 from productops.domain.catalog import Service
+from productops.domain.catalog_approvals import Attribute
+from productops.domain.governance_access import Operation
 from productops.domain.release import Environment, Phase, Release, Strategy
 from productops.domain.strategies import Overrides, Scene, plan_rollout
 from productops.domain.strategies.feature_toggle import FlagTarget
@@ -26,6 +29,9 @@ from productops.errors import (
 from productops.store import Unit
 from productops.store.identity import new_id
 from productops.usecases.context import Actor, Context
+from productops.usecases.governance_access_scope import service_for
+from productops.usecases.governance_approvals_release import first_attempt, tell_waiting, with_approval
+from productops.usecases.governance_changes_record import record_release
 from productops.usecases.release_capabilities import refuse_unable
 from productops.usecases.release_plan import outlook, usual_traffic, with_steps
 from productops.usecases.release_toggle import check_wished, flag_scene, wishes_flag
@@ -80,6 +86,7 @@ def request_release(context: Context, wish: ReleaseWish, *, actor: Actor, idempo
 def place_release(context: Context, wish: ReleaseWish, *, actor: Actor, idempotency_key: str | None = None) -> Placed:
     """``request_release`` that also tells whether the request was a repetition. Raises: as ``request_release``."""
     check_wished(wish.version)
+    _check_allowed(context, wish, actor)
     remembered = _remembered(context, wish, idempotency_key)
     if remembered is not None:
         return Placed(remembered, replayed=True)
@@ -96,11 +103,23 @@ def place_release(context: Context, wish: ReleaseWish, *, actor: Actor, idempote
 def plan_release(context: Context, wish: ReleaseWish, *, actor: Actor) -> Release:
     """The release that ``request_release`` would write, with every check; nothing is written. Raises: as ``request_release``."""
     check_wished(wish.version)
+    with context.store.read() as unit:
+        service_for(unit, wish.service, actor, Operation.RELEASE_READ, environment=wish.environment, seen_by=Operation.RELEASE_READ)
     service = _find_version(context, wish)
     with context.store.write() as unit:
         release = _draft(unit, service, wish, actor=actor, context=context)
         unit.undo()
     return release
+
+
+def _check_allowed(context: Context, wish: ReleaseWish, actor: Actor) -> None:
+    """To insist takes more than to ask. Raises: NotFoundError, ForbiddenError."""
+    with context.store.read() as unit:
+        found = service_for(
+            unit, wish.service, actor, Operation.RELEASE_REQUEST, environment=wish.environment, seen_by=Operation.RELEASE_READ
+        )
+    if wish.force_downgrade or wish.lift_quarantine or wish.bypass:
+        actor.check(Operation.RELEASE_FORCE, venture=found.venture, environment=wish.environment)
 
 
 def _find_version(context: Context, wish: ReleaseWish) -> Service:
@@ -121,14 +140,21 @@ def _write(context: Context, service: Service, wish: ReleaseWish, *, actor: Acto
         if idempotency_key and (known := unit.releases.remembered(idempotency_key, wish.fingerprint())):
             return Placed(unit.releases.get(known), replayed=True)
         release = _draft(unit, service, wish, actor=actor, context=context)
+        release = with_approval(unit, release, context, actor=actor, now=now)
         unit.releases.add(release)
         unit.releases.tell(release.id, "requested", {"title": release.title, "by": actor.name, "origin": actor.origin}, now=now)
         unit.deployments.record(release, unit.catalog.venture_id(release.venture))
-        detail = {"service": wish.service, "version": wish.version, "environment": wish.environment.value}
+        insisted = [name for name in ("force_downgrade", "lift_quarantine") if getattr(wish, name)]
+        detail = {
+            "service": wish.service, "version": wish.version, "environment": wish.environment.value, "insisted_on": insisted,
+            "baseline": release.baseline_version, "strategy": release.strategy.value,
+        }  # fmt: skip
         unit.audit.add(
             "release.requested", f"release/{release.id}", actor=actor.name, origin=actor.origin, now=now, reason=wish.note, detail=detail
         )
         note_start(unit, release, actor=actor, now=now)
+        tell_waiting(unit, release, now=now)
+        record_release(unit, release, context, actor=actor, now=now)
         if idempotency_key:
             unit.releases.remember(idempotency_key, wish.fingerprint(), release.id, now=now)
     return Placed(release, replayed=False)
@@ -142,7 +168,7 @@ def start_release(context: Context, release: Release) -> str | None:
     if not may_start(context, release):
         log.info("release waits for a change window", release_id=release.id)
         return None
-    return start_run(context, release, attempt=0)
+    return start_run(context, release, attempt=first_attempt(context, release))
 
 
 def start_run(context: Context, release: Release, *, attempt: int) -> str | None:
@@ -190,8 +216,8 @@ def _draft(unit: Unit, service: Service, wish: ReleaseWish, *, actor: Actor, con
     flag = flag_scene(unit, service, wish.version, wish.environment) if wishes_flag(service, wish.strategy, wish.version) else None
     if flag is None:
         _check_version_order(wish, baseline)
-    _check_quarantine(unit, wish)
-    starting = _starting(unit, service, wish, context=context)
+    _check_quarantine(unit, wish, actor=actor, now=context.clock.now())
+    starting = _unusual(wish, _starting(unit, service, wish, context=context))
     strategy = wish.strategy or service.spec.rollout.strategy
     now = context.clock.now()
     traffic = usual_traffic(unit, service.name, wish.environment, baseline, now_s=int(now.timestamp()))
@@ -241,6 +267,16 @@ def _starting(unit: Unit, service: Service, wish: ReleaseWish, *, context: Conte
     )  # fmt: skip
 
 
+def _unusual(wish: ReleaseWish, starting: dict[str, str]) -> dict[str, object]:
+    """What the plan notes about the start, with what a policy for approvals may name."""
+    marks = {
+        Attribute.FORCE_DOWNGRADE: wish.force_downgrade, Attribute.LIFT_QUARANTINE: wish.lift_quarantine,
+        Attribute.BYPASS: "bypass" in starting,
+    }  # fmt: skip
+    found = [name.value for name, holds in marks.items() if holds]
+    return {**starting, "attributes": found} if found else dict(starting)
+
+
 def _check_version_order(wish: ReleaseWish, baseline: str | None) -> None:
     if baseline is None:
         return
@@ -253,7 +289,7 @@ def _check_version_order(wish: ReleaseWish, baseline: str | None) -> None:
         )
 
 
-def _check_quarantine(unit: Unit, wish: ReleaseWish) -> None:
+def _check_quarantine(unit: Unit, wish: ReleaseWish, *, actor: Actor, now: datetime) -> None:
     barred = unit.quarantine.reason(wish.service, wish.environment, wish.version)
     if barred is None:
         return
@@ -263,3 +299,8 @@ def _check_quarantine(unit: Unit, wish: ReleaseWish) -> None:
             "Release a newer version, or insist with --lift-quarantine (lift_quarantine: true)"
         )
     unit.quarantine.lift(wish.service, wish.environment, wish.version)
+    unit.audit.add(
+        "quarantine.lifted", f"quarantine/{wish.service}/{wish.environment}", actor=actor.name, origin=actor.origin, now=now,
+        reason=wish.note, before={"barred": barred},
+        detail={"service": wish.service, "environment": wish.environment.value, "version": wish.version},
+    )  # fmt: skip

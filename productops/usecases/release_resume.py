@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from productops.domain.governance_access import MACHINE
 from productops.domain.release import EXPOSED, Cause, Phase, Release
 from productops.errors import ConflictError, LeaseLostError
 from productops.store import Unit
 from productops.usecases.context import Actor, Context
+from productops.usecases.governance_approvals_release import check_cleared, cleared
+from productops.usecases.governance_audit_note import note
 from productops.usecases.release_request import start_run
 from productops.usecases.release_rollback import give_baseline_back
 from productops.usecases.run_processes import another_lives, surely_dead
@@ -33,8 +36,13 @@ def claim_release(context: Context, release_id: str, flow_run_id: str) -> Releas
     """Make this flow run the only one that carries the release out, from where it stands.
 
     A release that another run holds is taken over when that run is dead or silent; its fence keeps the other one out for good.
-    Raises: ConflictError when it ended or another run carries it out, LeaseLostError when its lease lapsed meanwhile.
+    Raises: ConflictError when it ended or another run carries it out, ApprovalNeededError when it is not signed, LeaseLostError when its
+        lease lapsed meanwhile.
     """
+    with context.store.read() as unit:
+        known = unit.releases.get(release_id)
+    if known.phase is Phase.REQUESTED:
+        cleared(context, known)
     with context.store.write() as unit:
         now = context.clock.now()
         release = unit.releases.get(release_id)
@@ -42,11 +50,15 @@ def claim_release(context: Context, release_id: str, flow_run_id: str) -> Releas
             raise ConflictError(f"release {release_id} has ended as {release.phase}; request a new one to try again")
         if release.phase is Phase.ROLLING_BACK:
             raise ConflictError(f"release {release_id} is being rolled back; request a new one when that is done")
+        check_cleared(unit, release, context)
         if not _may_claim(unit, release, flow_run_id, context, now=now):
             raise ConflictError(f"release {release_id} is carried out by flow run {release.flow_run_id}")
         if not unit.releases.claim(release_id, flow_run_id, instead_of=release.flow_run_id, now=now):
             raise ConflictError(f"release {release_id} was claimed by another flow run at this moment")
-        if release.flow_run_id is not None and (release.flow_run_id, release.phase) != (flow_run_id, Phase.REQUESTED):
+        if release.flow_run_id is None:
+            who = Actor(f"flow run {flow_run_id}", "prefect", MACHINE)
+            note(unit, who, "release.claimed", f"release/{release_id}", now=now, after={"flow_run": flow_run_id})
+        elif (release.flow_run_id, release.phase) != (flow_run_id, Phase.REQUESTED):
             _take_over(unit, release, context, flow_run_id=flow_run_id, now=now)
         return unit.releases.get(release_id)
 

@@ -11,6 +11,7 @@ from productops.domain.traffic import InstanceState
 from productops.errors import ConflictError, NotFoundError
 from productops.store import Unit
 from productops.usecases.context import Actor, Context
+from productops.usecases.governance_audit_note import note
 from productops.usecases.release_holder import held
 from productops.usecases.release_summary import arm_summaries, release_summary
 from productops.usecases.release_toggle import take_flag_back, toggles, undo_toggle
@@ -36,7 +37,7 @@ def give_baseline_back(
         candidate_pct = unit.traffic.get(release.service, release.environment).candidate_pct
         release = _leave(unit, release, cause=cause, reason=reason, actor=actor, evidence=evidence or {}, context=context)
         if cause is Cause.LEASE_LAPSED and release.phase is Phase.ROLLING_BACK:
-            _open_incident(unit, release, candidate_pct=candidate_pct, reason=reason, now=context.clock.now())
+            _open_incident(unit, release, candidate_pct=candidate_pct, reason=reason, actor=actor, now=context.clock.now())
     context.doorbell.ring()
     return release
 
@@ -52,12 +53,13 @@ def _leave(unit: Unit, release: Release, *, cause: Cause, reason: str, actor: Ac
     else:
         unit.fleets.want(release.service, release.environment, release.version, 0, now=now)
         _bring_baseline_back(unit, release, now=now)
-    _quarantine(unit, moved, cause=cause, reason=reason, context=context)
+    _quarantine(unit, moved, cause=cause, reason=reason, actor=actor, context=context)
     unit.deployments.record(moved, unit.catalog.venture_id(release.venture), summary=release_summary(unit, moved))
     detail = {"cause": cause.value, "generation": generation, "version": release.version, "baseline": release.baseline_version}
     unit.audit.add(
-        f"release.{target.value}", f"release/{release.id}", actor=actor.name, origin=actor.origin, now=now, reason=reason, detail=detail
-    )
+        f"release.{target.value}", f"release/{release.id}", actor=actor.name, origin=actor.origin, now=now, reason=reason, detail=detail,
+        before=release.phase.value, after=target.value,
+    )  # fmt: skip
     return moved
 
 
@@ -72,7 +74,7 @@ def _bring_baseline_back(unit: Unit, release: Release, *, now: datetime) -> None
         unit.fleets.want(release.service, release.environment, version, instances, now=now)
 
 
-def _open_incident(unit: Unit, release: Release, *, candidate_pct: int, reason: str, now: datetime) -> None:
+def _open_incident(unit: Unit, release: Release, *, candidate_pct: int, reason: str, actor: Actor, now: datetime) -> None:
     """A lapsed lease is one whoever notices it first, the agent or the flow itself."""
     if toggles(release):
         candidate_pct = release.steps[release.step_index].weight_pct if release.step_index >= 0 else 0
@@ -83,6 +85,8 @@ def _open_incident(unit: Unit, release: Release, *, candidate_pct: int, reason: 
         services=[release.service], detection="lease", impact={"release_id": release.id, "candidate_pct": candidate_pct}, now=now,
     )  # fmt: skip
     unit.releases.tell(release.id, "incident", {"incident_id": incident, "reason": reason}, now=now)
+    detail = {"release_id": release.id, "severity": "SEV3", "candidate_pct": candidate_pct}
+    note(unit, actor, "incident.opened", f"incident/{incident}", now=now, reason=reason, after="open", detail=detail)
 
 
 def _close_step(unit: Unit, release: Release, *, cause: Cause, reason: str, context: Context) -> None:
@@ -96,11 +100,14 @@ def _close_step(unit: Unit, release: Release, *, cause: Cause, reason: str, cont
         unit.releases.end_step(release.id, record.index, verdict=Verdict.INCONCLUSIVE.value, reason=why, summary=summary, now=now)
 
 
-def _quarantine(unit: Unit, release: Release, *, cause: Cause, reason: str, context: Context) -> None:
+def _quarantine(unit: Unit, release: Release, *, cause: Cause, reason: str, actor: Actor, context: Context) -> None:
     if cause in _BLAMES_VERSION and release.plan.get("quarantine", True):
-        unit.quarantine.add(
-            release.service, release.environment, release.version, release_id=release.id, reason=reason, now=context.clock.now()
-        )
+        now = context.clock.now()
+        unit.quarantine.add(release.service, release.environment, release.version, release_id=release.id, reason=reason, now=now)
+        detail = {"version": release.version, "release_id": release.id}
+        note(
+            unit, actor, "quarantine.added", f"quarantine/{release.service}/{release.environment}", now=now, reason=reason, detail=detail
+        )  # fmt: skip
 
 
 def lapse_lease(context: Context, service: str, environment: Environment, *, beat: int, actor: Actor) -> bool:
@@ -114,12 +121,15 @@ def lapse_lease(context: Context, service: str, environment: Environment, *, bea
             return False
         now = context.clock.now()
         reason = f"nobody renewed the lease of {target.lease.holder} for {target.lease.ttl_s:g} s"
+        before = {"candidate": target.candidate_version, "candidate_pct": target.candidate_pct, "holder": target.lease.holder}
+        subject = f"traffic/{service}/{environment}"
+        note(unit, actor, "lease.lapsed", subject, now=now, reason=reason, before=before, after={"candidate_pct": 0})
         if target.release_id is None:
             return True
         release = unit.releases.get(target.release_id)
         if not release.ended and release.phase is not Phase.ROLLING_BACK:
             release = _leave(unit, release, cause=Cause.LEASE_LAPSED, reason=reason, actor=actor, evidence={"beat": beat}, context=context)
-        _open_incident(unit, release, candidate_pct=target.candidate_pct, reason=reason, now=now)
+        _open_incident(unit, release, candidate_pct=target.candidate_pct, reason=reason, actor=actor, now=now)
     return True
 
 
@@ -143,7 +153,10 @@ def _finish(context: Context, release_id: str, *, actor: Actor) -> bool:
             release_id, Phase.ROLLED_BACK, actor=actor.name, reason=release.reason, now=now, cause=release.cause, evidence=evidence
         )
         unit.deployments.record(ended, unit.catalog.venture_id(ended.venture), summary=release_summary(unit, ended))
-        unit.audit.add("release.rolled_back", f"release/{release_id}", actor=actor.name, origin=actor.origin, now=now, detail=evidence)
+        unit.audit.add(
+            "release.rolled_back", f"release/{release_id}", actor=actor.name, origin=actor.origin, now=now, detail=evidence,
+            before=release.phase.value, after=ended.phase.value,
+        )  # fmt: skip
     return True
 
 
@@ -190,10 +203,11 @@ def _restore_flag(context: Context, release: Release, *, cause: Cause, reason: s
         withdraw_planned(unit, release.service, release.environment, reason=f"{release.version} is rolled back", actor=actor, now=now)
         moved = unit.releases.move(release.id, Phase.ROLLING_BACK, actor=actor.name, reason=reason, now=now, cause=cause)
         undo_toggle(unit, release, actor=actor, reason=reason, now=now)
-        _quarantine(unit, moved, cause=cause, reason=reason, context=context)
+        _quarantine(unit, moved, cause=cause, reason=reason, actor=actor, context=context)
         unit.audit.add(
             "release.rolling_back", f"release/{release.id}", actor=actor.name, origin=actor.origin, now=now, reason=reason,
             detail={"cause": cause.value, "version": release.version, "baseline": release.baseline_version},
+            before=release.phase.value, after=moved.phase.value,
         )  # fmt: skip
     context.doorbell.ring()
     return moved
@@ -210,6 +224,10 @@ def _ask_for_fleet(unit: Unit, release: Release, version: str, *, cause: Cause, 
     unit.fleets.want(release.service, release.environment, version, wanted, now=now)
     payload = {"version": version, "reason": reason, "by": actor.name, "cause": cause.value}
     unit.releases.tell(release.id, "rollback_prepared", payload, now=now)
+    note(
+        unit, actor, "fleet.wanted", f"fleet/{release.service}/{release.environment}/{version}", now=now, reason=reason,
+        before={"desired": fleet.desired if fleet else 0}, after={"desired": wanted}, detail={"release_id": release.id},
+    )  # fmt: skip
 
 
 def _asked_cause(unit: Unit, release: Release, cause: Cause) -> Cause:
@@ -223,10 +241,11 @@ def _restore(unit: Unit, release: Release, previous: str, *, cause: Cause, reaso
     moved = unit.releases.move(release.id, Phase.ROLLING_BACK, actor=actor.name, reason=reason, now=now, cause=cause)
     generation = unit.traffic.restore(release.service, release.environment, expected=release.version, version=previous)
     unit.fleets.want(release.service, release.environment, release.version, 0, now=now)
-    _quarantine(unit, moved, cause=cause, reason=reason, context=context)
+    _quarantine(unit, moved, cause=cause, reason=reason, actor=actor, context=context)
     unit.audit.add(
         "release.rolling_back", f"release/{release.id}", actor=actor.name, origin=actor.origin, now=now, reason=reason,
         detail={"cause": cause.value, "generation": generation, "version": release.version, "baseline": previous},
+        before={"phase": release.phase.value, "baseline": release.version}, after={"phase": moved.phase.value, "baseline": previous},
     )  # fmt: skip
     return moved
 

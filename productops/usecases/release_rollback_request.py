@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from productops.domain.governance_access import Operation
 from productops.domain.release import Cause, Environment, Phase, Release
 from productops.errors import OrchestratorError
 from productops.store.identity import new_id
 from productops.usecases.context import Actor, Context
+from productops.usecases.governance_access_scope import release_for, service_for
 from productops.usecases.release_rollback import find_to_roll_back, roll_back
 
 
@@ -25,6 +27,8 @@ def request_roll_back(context: Context, release_id: str, *, reason: str, actor: 
     Raises: ConflictError, NotFoundError, StoreUnavailableError; OrchestratorError when the earlier version is being started but no
         flow waits for it: the same request, repeated once it is up, finishes the roll back.
     """
+    with context.store.read() as unit:
+        release_for(unit, release_id, actor, Operation.RELEASE_ROLL_BACK)
     release = roll_back(context, release_id, reason=reason, actor=actor, cause=cause)
     if release.phase is not Phase.PROMOTED:
         return RollBackBegun(release, flow_run_id=None)
@@ -42,5 +46,7 @@ def request_service_roll_back(context: Context, service: str, environment: Envir
 
     Raises: as ``request_roll_back``; NotFoundError for a service without a release.
     """
+    with context.store.read() as unit:
+        service_for(unit, service, actor, Operation.RELEASE_ROLL_BACK, environment=environment)
     release = find_to_roll_back(context, None, service, environment)
     return request_roll_back(context, release.id, reason=reason, actor=actor)

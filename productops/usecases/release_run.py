@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from productops.adapters.release_bundle_artifact import artifact_digest
 from productops.domain.release import EXPOSED, Cause, Phase, Release, Step, StepRecord
 from productops.domain.traffic import InstanceState
 from productops.errors import CandidateUnhealthyError, ConflictError, LeaseLostError, RouterError, StoreUnavailableError
 from productops.store import Unit
 from productops.usecases.context import Actor, Context
+from productops.usecases.governance_audit_note import lift_bars, note
 from productops.usecases.release_batches import complete_candidate, grow_candidate, shrink_baseline
 from productops.usecases.release_holder import held
 from productops.usecases.release_rollback import give_baseline_back
@@ -61,18 +63,23 @@ def deploy_candidate(context: Context, release_id: str, *, actor: Actor) -> Rele
         was ended by somebody else meanwhile.
     """
     with context.store.read() as unit:
-        toggled = toggles(unit.releases.get(release_id))
+        known = unit.releases.get(release_id)
+        toggled, declared = toggles(known), unit.catalog.service(known.service)
     if toggled:
         return deploy_toggle(context, release_id, actor=actor)
+    artifact = artifact_digest(declared, known.version)
     with context.store.write() as unit:
         now = context.clock.now()
         release = held(unit, release_id, actor)
         if release.phase in EXPOSED:  # the run before this one had come further
             return release
         if release.phase is not Phase.DEPLOYING:  # a retry of this task goes on waiting
-            release = unit.releases.move(
-                release_id, Phase.DEPLOYING, actor=actor.name, reason="starting the candidate's instances", now=now
-            )
+            reason = "starting the candidate's instances"
+            release = unit.releases.move(release_id, Phase.DEPLOYING, actor=actor.name, reason=reason, now=now)
+            note(
+                unit, actor, "release.deploying", f"release/{release_id}", now=now, reason=reason, before=Phase.REQUESTED.value,
+                after=Phase.DEPLOYING.value, detail={"version": release.version, "artifact": artifact},
+            )  # fmt: skip
         service = unit.catalog.service(release.service)
         wanted = int(release.plan.get("instances") or service.spec.run.instances)
         fence = unit.traffic.take(release.service, release.environment, release_id)
@@ -104,8 +111,9 @@ class _Heartbeat:
 
 
 def _await_candidate(context: Context, release_id: str, *, wanted: int, timeout_s: float, actor: Actor) -> Release:
-    deadline = context.clock.monotonic() + timeout_s + 5.0  # the agent judges the health itself; this only bounds a dead agent
-    heartbeat = context.clock.monotonic() + 5.0
+    began = context.clock.monotonic()
+    deadline = began + timeout_s + 5.0  # the agent judges the health itself; this only bounds a dead agent
+    heartbeat = began + 5.0
     while True:
         with context.store.read() as unit:
             release = unit.releases.get(release_id)
@@ -127,7 +135,8 @@ def _await_candidate(context: Context, release_id: str, *, wanted: int, timeout_
             heartbeat = context.clock.monotonic() + 5.0
             with context.store.write() as unit:
                 unit.releases.note(release_id, heartbeat_at=context.clock.now())
-        context.clock.sleep(0.05)
+        # The longer it takes the less a moment matters, and the more others wait at the same time.
+        context.clock.sleep(min(0.4, 0.05 + 0.05 * (context.clock.monotonic() - began)))
 
 
 def shift_traffic(context: Context, release_id: str, index: int, *, actor: Actor) -> Release:
@@ -146,7 +155,7 @@ def shift_traffic(context: Context, release_id: str, index: int, *, actor: Actor
     release = _shift(context, release_id, index, actor=actor)
     if batch is not None:
         keeper.opened()
-        shrink_baseline(context, release, batch.baseline_after, beat=keeper.beat)
+        shrink_baseline(context, release, batch.baseline_after, actor=actor, beat=keeper.beat)
     return release
 
 
@@ -163,7 +172,13 @@ def _shift(context: Context, release_id: str, index: int, *, actor: Actor) -> Re
             return release
         if release.phase is Phase.DEPLOYING:
             release = unit.releases.move(release_id, Phase.ROLLING_OUT, actor=actor.name, reason="first traffic", now=now)
+        before = unit.traffic.get(release.service, release.environment)
         generation = _put_traffic(unit, release, step, context, actor=actor)
+        note(
+            unit, actor, "release.shifted", f"release/{release_id}", now=now, reason=step.title,
+            before=_share(before.candidate_version, before.candidate_pct), after=_share(release.version, step.weight_pct),
+            detail={"step": index, "generation": generation, "hold_s": step.hold_s},
+        )  # fmt: skip
         unit.releases.note(release_id, step_index=index, heartbeat_at=now)
         record = StepRecord(index=index, weight_pct=step.weight_pct, hold_s=step.hold_s, header_only=step.header_only, started_at=now)
         unit.releases.start_step(release_id, record)
@@ -171,6 +186,10 @@ def _shift(context: Context, release_id: str, index: int, *, actor: Actor) -> Re
         unit.releases.tell(release_id, "shift", payload, now=now)
     await_confirmed(context, release, generation=generation)
     return release
+
+
+def _share(version: str | None, pct: int) -> dict[str, object]:
+    return {"candidate": version, "candidate_pct": pct}
 
 
 def _was_left(unit: Unit, release: Release, index: int) -> bool:
@@ -223,7 +242,9 @@ def promote_candidate(context: Context, release_id: str, *, actor: Actor) -> Rel
             raise LeaseLostError(f"release {release_id} is {release.phase}: it cannot be promoted")
         reason = "all steps passed" if release.steps else "the first version of this service: nothing to compare with"
         if release.phase is not Phase.PROMOTING:
-            release = unit.releases.move(release_id, Phase.PROMOTING, actor=actor.name, reason=reason, now=context.clock.now())
+            before, now = release.phase.value, context.clock.now()
+            release = unit.releases.move(release_id, Phase.PROMOTING, actor=actor.name, reason=reason, now=now)
+            note(unit, actor, "release.promoting", f"release/{release_id}", now=now, reason=reason, before=before, after="promoting")
         everybody = Step(weight_pct=100, hold_s=0, flag_pct=100 if toggles(release) else None)
         generation = _put_traffic(unit, release, everybody, context, actor=actor)
     await_confirmed(context, release, generation=generation)
@@ -246,12 +267,14 @@ def settle_promotion(context: Context, release_id: str, *, actor: Actor) -> Rele
         release = unit.releases.move(release_id, Phase.PROMOTED, actor=actor.name, reason="validated", now=now)
         if release.baseline_version:
             _retire(unit, release, release.baseline_version, context)
-        complete_candidate(unit, release, context)
-        unit.quarantine.lift(release.service, release.environment)
+        complete_candidate(unit, release, context, actor=actor)
+        because = f"{release.version} was promoted"
+        lift_bars(unit, release.service, release.environment, None, actor, because=because, now=now)
         unit.deployments.record(release, unit.catalog.venture_id(release.venture), summary=release_summary(unit, release))
         unit.audit.add(
             "release.promoted", f"release/{release_id}", actor=actor.name, origin=actor.origin, now=now,
             detail={"version": release.version, "previous": release.baseline_version, "generation": generation},
+            before={"baseline": release.baseline_version}, after={"baseline": release.version},
         )  # fmt: skip
     context.doorbell.ring()
     return release

@@ -29,6 +29,7 @@ from productops.errors import (
 )
 from productops.store import Unit
 from productops.usecases.context import Actor, Context
+from productops.usecases.governance_audit_note import lift_bars, note
 from productops.usecases.release_flags_change import written
 from productops.usecases.release_holder import held
 from productops.usecases.release_summary import release_summary
@@ -170,11 +171,13 @@ def settle_toggle(unit: Unit, release: Release, *, actor: Actor, now: datetime) 
     if generation is None:
         raise LeaseLostError(f"release {release.id} no longer has the lease on {release.service}")
     moved = unit.releases.move(release.id, Phase.PROMOTED, actor=actor.name, reason="validated", now=now)
-    unit.quarantine.lift(release.service, release.environment, release.version)
+    because = f"{release.version} was promoted"
+    lift_bars(unit, release.service, release.environment, release.version, actor, because=because, now=now)
     unit.deployments.record(moved, unit.catalog.venture_id(release.venture), summary=release_summary(unit, moved))
     unit.audit.add(
         "release.promoted", f"release/{release.id}", actor=actor.name, origin=actor.origin, now=now,
         detail={"version": release.version, "previous": release.baseline_version, "generation": generation},
+        before=release.phase.value, after=moved.phase.value,
     )  # fmt: skip
     return moved
 
@@ -191,6 +194,10 @@ def deploy_toggle(context: Context, release_id: str, *, actor: Actor) -> Release
             begin_toggle(unit, release)
             reason = f"{release.version} needs no instances of its own"
             release = unit.releases.move(release_id, Phase.DEPLOYING, actor=actor.name, reason=reason, now=now)
+            note(
+                unit, actor, "release.deploying", f"release/{release_id}", now=now, reason=reason, before=Phase.REQUESTED.value,
+                after=Phase.DEPLOYING.value,
+            )  # fmt: skip
         if release.phase is Phase.DEPLOYING:
             fence = unit.traffic.take(release.service, release.environment, release_id)
             unit.releases.note(release_id, fence=fence, heartbeat_at=now)

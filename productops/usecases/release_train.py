@@ -9,12 +9,18 @@ from dataclasses import asdict, dataclass
 
 import structlog
 
+from productops.domain.governance_access import Operation, visible_places
 from productops.domain.release import Environment, Release
 from productops.domain.release_train import MEMBERS_MAX, Member, MemberWish, Train, TrainMode, TrainPhase, in_order
 from productops.errors import AlreadyLiveError, ConflictError, InvalidInputError, OrchestratorError
 from productops.store import Unit
 from productops.store.identity import new_id
-from productops.usecases.context import Actor, Context
+from productops.usecases.context import OURSELVES, Actor, Context
+from productops.usecases.governance_access_scope import service_for, train_for
+from productops.usecases.governance_approvals_ask import withdraw
+from productops.usecases.governance_approvals_release import ask_for_train, train_waits
+from productops.usecases.governance_audit_note import note
+from productops.usecases.governance_changes_record import record_train
 from productops.usecases.release_request import ReleaseWish, plan_release
 from productops.usecases.release_windows import spend_bypass
 
@@ -59,6 +65,7 @@ def place_train(context: Context, wish: TrainWish, *, actor: Actor, idempotency_
 
     Raises: DependencyCycleError, InvalidInputError, and what ``request_release`` raises for any of its members; nothing is written then.
     """
+    _check_allowed(context, wish, actor)
     if idempotency_key is not None:
         with context.store.read() as unit:
             if known := unit.releases.remembered(idempotency_key, wish.fingerprint()):
@@ -70,6 +77,8 @@ def place_train(context: Context, wish: TrainWish, *, actor: Actor, idempotency_
             return TrainPlaced(unit.trains.get(known), replayed=True)
         _check_alone(unit, train)
         unit.trains.add(train)
+        ask_for_train(unit, train, context, actor=actor, now=now)
+        record_train(unit, train, context, actor=actor, now=now)
         for bypass in spent:
             spend_bypass(unit, bypass, f"train/{train.id}", actor=actor, now=now)
         detail = {
@@ -87,6 +96,9 @@ def place_train(context: Context, wish: TrainWish, *, actor: Actor, idempotency_
 
 def plan_train(context: Context, wish: TrainWish, *, actor: Actor) -> Train:
     """The train that ``place_train`` would write, with every check; nothing is written. Raises: as ``place_train``."""
+    with context.store.read() as unit:
+        for member in wish.members:
+            service_for(unit, member.service, actor, Operation.RELEASE_READ, environment=wish.environment, seen_by=Operation.RELEASE_READ)
     train, _ = _drafted(context, wish, actor=actor)
     with context.store.read() as unit:
         _check_alone(unit, train)
@@ -98,6 +110,9 @@ def start_train(context: Context, train: Train) -> str | None:
 
     The same train, at which no flow has looked since, gets the same flow run.
     """
+    if train_waits(context, train.id):
+        log.info("train waits for signatures", train_id=train.id)
+        return None
     key = f"train-{train.id}" + (f"-{train.followed_at:%Y%m%dT%H%M%S}" if train.followed_at else "")
     try:
         run = context.need_orchestrator().start_train({"train_id": train.id, "title": train.title}, key=key)
@@ -106,6 +121,8 @@ def start_train(context: Context, train: Train) -> str | None:
         return None
     with context.store.write() as unit:
         unit.trains.carried_by(train.id, run)
+        before, now = {"flow_run": train.flow_run_id}, context.clock.now()
+        note(unit, OURSELVES, "train.followed", f"train/{train.id}", now=now, before=before, after={"flow_run": run})
     return run
 
 
@@ -115,7 +132,7 @@ def abort_train(context: Context, train_id: str, *, reason: str, actor: Actor) -
     Raises: NotFoundError, ConflictError when it has ended.
     """
     with context.store.write() as unit:
-        train = unit.trains.get(train_id)
+        train = train_for(unit, train_id, actor, Operation.RELEASE_ROLL_BACK)
         if train.phase is TrainPhase.ROLLING_BACK:
             return train
         if train.ended:
@@ -124,21 +141,33 @@ def abort_train(context: Context, train_id: str, *, reason: str, actor: Actor) -
         why = f"aborted by {actor.name}: {reason}"
         if not unit.trains.turn(train_id, train.phase, TrainPhase.ROLLING_BACK, reason=why, now=now):
             raise ConflictError(f"train {train_id} moved at the same moment; look at it and repeat")
+        withdraw(unit, f"train/{train_id}", reason=why, actor=actor, now=now)
         unit.audit.add("train.aborted", f"train/{train_id}", actor=actor.name, origin=actor.origin, now=now, reason=reason)
-    return read_train(context, train_id).train
+    return read_train(context, train_id, actor=OURSELVES).train
 
 
-def read_train(context: Context, train_id: str) -> TrainView:
+def read_train(context: Context, train_id: str, *, actor: Actor) -> TrainView:
     """Raises: NotFoundError, StoreUnavailableError."""
     with context.store.read() as unit:
-        train = unit.trains.get(train_id)
+        train = train_for(unit, train_id, actor)
         return TrainView(train, {m.release_id: unit.releases.get(m.release_id) for m in train.members if m.release_id})
 
 
-def list_trains(context: Context, *, before: str | None = None, limit: int = 50) -> list[Train]:
-    """Newest first. Raises: StoreUnavailableError."""
+def list_trains(context: Context, *, before: str | None = None, limit: int = 50, actor: Actor) -> list[Train]:
+    """Those that the caller may see, newest first. Raises: StoreUnavailableError."""
     with context.store.read() as unit:
-        return unit.trains.newest(before=before, limit=limit)
+        return unit.trains.newest(before=before, limit=limit, places=visible_places(actor.principal, Operation.RELEASE_READ))
+
+
+def _check_allowed(context: Context, wish: TrainWish, actor: Actor) -> None:
+    """Raises: NotFoundError, ForbiddenError."""
+    with context.store.read() as unit:
+        for member in wish.members:
+            found = service_for(
+                unit, member.service, actor, Operation.RELEASE_REQUEST, environment=wish.environment, seen_by=Operation.RELEASE_READ
+            )
+            if wish.bypasses:
+                actor.check(Operation.RELEASE_FORCE, venture=found.venture, environment=wish.environment)
 
 
 def _drafted(context: Context, wish: TrainWish, *, actor: Actor) -> tuple[Train, list[str]]:

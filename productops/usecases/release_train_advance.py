@@ -9,7 +9,9 @@ import structlog
 from productops.domain.release import Cause, Phase
 from productops.domain.release_train import Begin, GiveBack, Member, MemberPhase, Move, Settle, Train, TrainPhase, Turn, next_moves
 from productops.errors import AlreadyLiveError, ConflictError, ProductOpsError, ReleaseInFlightError
-from productops.usecases.context import Actor, Context
+from productops.usecases.context import OURSELVES, Actor, Context
+from productops.usecases.governance_approvals_release import train_waits
+from productops.usecases.governance_audit_note import lift_bars, note
 from productops.usecases.release_request import place_release, start_release
 from productops.usecases.release_rollback import give_baseline_back, roll_back
 from productops.usecases.release_train import member_wish, read_train, start_train
@@ -27,13 +29,15 @@ def advance_train(context: Context, train_id: str, *, actor: Actor) -> Train:
 
     Raises: NotFoundError, StoreUnavailableError.
     """
+    if train_waits(context, train_id):
+        return read_train(context, train_id, actor=OURSELVES).train
     for _ in range(ROUNDS_MAX):
-        view = read_train(context, train_id)
+        view = read_train(context, train_id, actor=OURSELVES)
         moves = next_moves(view.train, view.releases)
         moved = [_carry_out(context, view.train, move, actor=actor) for move in moves]
         if not any(moved):
             return view.train
-    return read_train(context, train_id).train
+    return read_train(context, train_id, actor=OURSELVES).train
 
 
 def advance_trains(context: Context, *, actor: Actor) -> list[str]:
@@ -82,7 +86,8 @@ def _turn(context: Context, train: Train, phase: TrainPhase, reason: str, *, act
         now = context.clock.now()
         if not unit.trains.turn(train.id, train.phase, phase, reason=reason, now=now):
             return True  # somebody else did: look again
-        unit.audit.add(f"train.{phase.value}", f"train/{train.id}", actor=actor.name, origin=actor.origin, now=now, reason=reason)
+        before, after = train.phase.value, phase.value
+        note(unit, actor, f"train.{after}", f"train/{train.id}", now=now, reason=reason, before=before, after=after)
     return True
 
 
@@ -93,11 +98,12 @@ def _settle(context: Context, train: Train, member: Member, phase: MemberPhase, 
             return True
         if member.phase is MemberPhase.ROLLING_BACK and phase is MemberPhase.ROLLED_BACK:
             # Its roll back was the train's doing: nothing is known against this version.
-            unit.quarantine.lift(member.service, train.environment, member.version)
+            lift_bars(unit, member.service, train.environment, member.version, actor, because=f"train {train.id} took it back", now=now)
         detail = {"service": member.service, "version": member.version, "release_id": member.release_id}
         unit.audit.add(
-            f"train.member_{phase.value}", f"train/{train.id}", actor=actor.name, origin=actor.origin, now=now, reason=reason, detail=detail
-        )
+            f"train.member_{phase.value}", f"train/{train.id}", actor=actor.name, origin=actor.origin, now=now, reason=reason,
+            detail=detail, before=member.phase.value, after=phase.value,
+        )  # fmt: skip
     return True
 
 
@@ -109,7 +115,7 @@ def _begin(context: Context, train: Train, member: Member, *, actor: Actor) -> b
     except AlreadyLiveError as error:
         return _settle(context, train, member, MemberPhase.UNCHANGED, str(error), actor=actor)
     except ReleaseInFlightError as error:
-        return _wait(context, train, member, str(error))
+        return _wait(context, train, member, str(error), actor=actor)
     except ConflictError as error:
         if _moved_meanwhile(context, train, member):
             return True
@@ -122,19 +128,21 @@ def _begin(context: Context, train: Train, member: Member, *, actor: Actor) -> b
     return True
 
 
-def _wait(context: Context, train: Train, member: Member, reason: str) -> bool:
+def _wait(context: Context, train: Train, member: Member, reason: str, *, actor: Actor) -> bool:
     """Another release of the service is on its way: this one begins after it."""
     if _moved_meanwhile(context, train, member):
         return True
     if member.reason != reason:
         with context.store.write() as unit:
             unit.trains.explain(train.id, member.service, reason)
+            detail = {"service": member.service, "version": member.version}
+            note(unit, actor, "train.member_waits", f"train/{train.id}", now=context.clock.now(), reason=reason, detail=detail)
         log.info("member of a train waits", train_id=train.id, service=member.service, reason=reason)
     return False
 
 
 def _moved_meanwhile(context: Context, train: Train, member: Member) -> bool:
-    now = read_train(context, train.id).train
+    now = read_train(context, train.id, actor=OURSELVES).train
     return now.phase is not train.phase or _member(now, member.service).phase is not member.phase
 
 

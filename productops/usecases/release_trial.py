@@ -37,6 +37,7 @@ def conclude_trial(context: Context, release_id: str, *, actor: Actor) -> Releas
         unit.audit.add(
             "release.passed", f"release/{release_id}", actor=actor.name, origin=actor.origin, now=now, reason=reason,
             detail={"version": release.version, "baseline": release.baseline_version, "generation": generation},
+            before=release.phase.value, after=moved.phase.value,
         )  # fmt: skip
     context.doorbell.ring()
     return moved

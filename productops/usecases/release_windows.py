@@ -8,11 +8,15 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from productops.domain.catalog_windows import Effect
+from productops.domain.governance_access import Operation, visible_ventures
 from productops.domain.release import Cause, Environment, Phase, Release
 from productops.domain.release_windows import BypassState, ChangeCalendar, Occurrence, Opening, opening
-from productops.errors import ChangeFrozenError
+from productops.errors import ChangeFrozenError, NotFoundError
 from productops.store import Unit
 from productops.usecases.context import Actor, Context
+from productops.usecases.governance_access_scope import service_for, venture_for
+from productops.usecases.governance_approvals_ask import withdraw
+from productops.usecases.governance_approvals_release import cleared
 
 Start = Literal["now", "next-window"]
 NOW: Start = "now"
@@ -97,7 +101,7 @@ def note_start(unit: Unit, release: Release, *, actor: Actor, now: datetime) -> 
         bypass = unit.bypasses.get(bypass_id)
         told = {"bypass_id": bypass_id, "reason": bypass.reason, "asked_by": bypass.asked_by, "approved_by": bypass.approved_by}
         unit.releases.tell(release.id, "bypassed", told, now=now)
-    if is_planned(release):
+    if release.plan.get("start") == NEXT_WINDOW:
         unit.releases.tell(release.id, "waiting", {"starts_at": release.plan.get("starts_at")}, now=now)
 
 
@@ -113,12 +117,17 @@ def spend_bypass(unit: Unit, bypass_id: str, subject: str, *, actor: Actor, now:
 
 
 def is_planned(release: Release) -> bool:
-    """Whether it was asked to wait for an opening and has not begun."""
-    return release.phase is Phase.REQUESTED and release.flow_run_id is None and release.plan.get("start") == NEXT_WINDOW
+    """Whether it waits for an opening or for signatures and has not begun."""
+    waits = release.plan.get("start") == NEXT_WINDOW or bool(release.plan.get("approval"))
+    return waits and release.phase is Phase.REQUESTED and release.flow_run_id is None
 
 
 def may_start(context: Context, release: Release) -> bool:
-    """Whether the flow of a written release may be started now: within an opening, by a bypass, or as a part of a train that runs."""
+    """Whether the flow of a written release may be started now: signed where that is needed, and within an opening, by a bypass, or as
+    a part of a train that runs.
+    """
+    if not cleared(context, release):
+        return False
     if release.plan.get("bypass") or release.plan.get("train"):
         return True
     with context.store.read() as unit:
@@ -132,20 +141,26 @@ def withdraw_planned(unit: Unit, service: str, environment: Environment, *, reas
         return None
     moved = unit.releases.move(waiting.id, Phase.FAILED, actor=actor.name, reason=reason, now=now, cause=Cause.CANCELLED)
     unit.deployments.record(moved, unit.catalog.venture_id(moved.venture))
-    unit.audit.add("release.withdrawn", f"release/{moved.id}", actor=actor.name, origin=actor.origin, now=now, reason=reason)
+    withdraw(unit, f"release/{moved.id}", reason=reason, actor=actor, now=now)
+    unit.audit.add(
+        "release.withdrawn", f"release/{moved.id}", actor=actor.name, origin=actor.origin, now=now, reason=reason,
+        before=waiting.phase.value, after=moved.phase.value,
+    )  # fmt: skip
     return moved
 
 
-def next_opening(context: Context, service: str, environment: Environment) -> Opening:
+def next_opening(context: Context, service: str, environment: Environment, *, actor: Actor) -> Opening:
     """Whether a release of the service may start now, and when next. Raises: NotFoundError, StoreUnavailableError."""
     with context.store.read() as unit:
-        found = unit.catalog.service(service)
+        found = service_for(
+            unit, service, actor, Operation.WINDOW_READ, environment=environment, seen_by=Operation.WINDOW_READ
+        )  # fmt: skip
         return find_opening(unit, found.venture, service, environment, now=context.clock.now())
 
 
 def list_windows(
     context: Context, *, venture: str | None = None, service: str | None = None, environment: Environment | None = None,
-    label: str | None = None, ahead: timedelta = timedelta(days=30),
+    label: str | None = None, ahead: timedelta = timedelta(days=30), actor: Actor,
 ) -> WindowsView:  # fmt: skip
     """Events from now on, of the calendars that apply to what is given; ``label`` is a category of an event or a label of its calendar.
 
@@ -153,10 +168,13 @@ def list_windows(
     """
     with context.store.read() as unit:
         now = context.clock.now()
-        owner = unit.catalog.service(service).venture if service else venture
+        seen_by = Operation.WINDOW_READ
+        owner = service_for(unit, service, actor, seen_by, seen_by=seen_by).venture if service else venture
         if owner:
-            unit.catalog.venture_id(owner)
-        calendars = [c for c in unit.calendars.all() if _concerns(c, owner, service, environment)]
+            venture_for(unit, owner, actor, seen_by)
+        ventures = visible_ventures(actor.principal, seen_by)
+        seen = [c for c in unit.calendars.all() if ventures is None or c.venture is None or c.venture in ventures]
+        calendars = [c for c in seen if _concerns(c, owner, service, environment)]
         occurrences = unit.calendars.occurrences([c.name for c in calendars], after=now, before=now + ahead)
     if label is not None:
         marked = {c.name for c in calendars if label in {*c.labels, *c.labels.values(), *(f"{k}={v}" for k, v in c.labels.items())}}
@@ -173,10 +191,14 @@ def _concerns(calendar: ChangeCalendar, venture: str | None, service: str | None
     )
 
 
-def read_calendar(context: Context, name: str, *, ahead: timedelta = timedelta(days=90)) -> WindowsView:
-    """One calendar with what comes. Raises: NotFoundError, StoreUnavailableError."""
+def read_calendar(context: Context, name: str, *, ahead: timedelta = timedelta(days=90), actor: Actor) -> WindowsView:
+    """One calendar with what comes; those of no venture are for everybody. Raises: NotFoundError, StoreUnavailableError."""
     with context.store.read() as unit:
         now = context.clock.now()
+        ventures = visible_ventures(actor.principal, Operation.WINDOW_READ)
+        seen = [c.name for c in unit.calendars.all() if ventures is None or c.venture is None or c.venture in ventures]
+        if name not in seen:
+            raise NotFoundError(f"there is no calendar {name[:80]!r}; known: {', '.join(seen) or 'none'}")
         calendar = unit.calendars.get(name)
         return WindowsView((calendar,), tuple(unit.calendars.occurrences([name], after=now, before=now + ahead)), now)
 

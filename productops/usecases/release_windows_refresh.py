@@ -11,6 +11,7 @@ from typing import Protocol
 import structlog
 
 from productops.domain.catalog_windows import CalendarEntry, ChangeWindowEntry
+from productops.domain.governance_access import Operation
 from productops.domain.release_windows import AHEAD, BEHIND, ChangeCalendar, Occurrence
 from productops.errors import CalendarError, CalendarSourceError, CatalogError
 from productops.store import Unit
@@ -52,7 +53,11 @@ class Refreshed:
 
 
 def refresh_calendars(context: Context, sources: Sources, *, actor: Actor, only_due: bool = True) -> list[Refreshed]:
-    """Look at every calendar whose time has come; one that fails keeps its last good copy, and says so. Raises: StoreUnavailableError."""
+    """Look at every calendar whose time has come; one that fails keeps its last good copy, and says so.
+
+    It is for all ventures, and asks for what applying a catalog to them takes. Raises: ForbiddenError, StoreUnavailableError.
+    """
+    actor.check(Operation.CATALOG_APPLY)
     with context.store.read() as unit:
         names = [c.name for c in unit.calendars.all() if not only_due or _is_due(c, context.clock.now())]
     return [refresh_calendar(context, sources, name, actor=actor) for name in names]
@@ -134,7 +139,7 @@ def _keep(
             return Refreshed(seen.name, "skipped")
         unit.calendars.replace(seen.name, occurrences)
         if changed:
-            detail = {"events": len(occurrences), "sha256": digest}
+            detail = {"events": len(occurrences), "before": {"sha256": seen.state.digest}, "after": {"sha256": digest}}
             unit.audit.add("calendar.read", f"calendar/{seen.name}", actor=actor.name, origin=actor.origin, now=now, detail=detail)
     return Refreshed(seen.name, "changed" if changed else "unchanged")
 

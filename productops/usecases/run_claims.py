@@ -117,6 +117,12 @@ def kill_run(context: Context, flow_run_id: str) -> None:
                 os.kill(pid, signal.SIGKILL)
 
 
+def has_begun(context: Context, flow_run_id: str) -> bool:
+    """Whether the run carries a release out, of which Prefect hears only later."""
+    with context.store.read() as unit:
+        return unit.releases.of_run(flow_run_id) is not None
+
+
 def cancel_release(context: Context, flow_run_id: str, release_id: str | None) -> None:
     """Give the baseline back for the release that a cancelled run carried out, if there is one."""
     with context.store.read() as unit:

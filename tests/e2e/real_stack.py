@@ -19,6 +19,8 @@ from typing import Any, TypeVar
 import httpx
 import psutil
 
+from productops.adapters.prefect_api import auth_header
+from productops.adapters.prefect_auth import prefect_auth
 from productops.cli.stack.home import resolved
 from productops.cli.stack.postgres import cluster_of
 from productops.cli.stack.state import ProcessRecord, read_state
@@ -115,10 +117,16 @@ class RealStack:
         base = f"http://127.0.0.1:{self.port_base}{API}"
         return httpx.Client(base_url=base, headers={"Authorization": f"Bearer {token}"}, timeout=10, trust_env=False)
 
+    def log_in_link(self) -> str:
+        """Opens a session in a browser, as the owner; once, within 60 s."""
+        done = self.run("login")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout.strip()
+
     @cached_property
     def prefect(self) -> PrefectDoor:
         """Prefect's REST interface as its UI uses it."""
-        return PrefectDoor(f"http://127.0.0.1:{self.port_base + 1}/api")
+        return PrefectDoor(f"http://127.0.0.1:{self.port_base + 1}/api", prefect_auth(Settings(home=self.home)))
 
     @cached_property
     def store(self) -> Store:
@@ -278,8 +286,8 @@ class RealStack:
 class PrefectDoor:
     """Prefect's REST interface, with the CSRF headers that its UI sends."""
 
-    def __init__(self, url: str) -> None:
-        self.http = httpx.Client(base_url=url, timeout=10, trust_env=False)
+    def __init__(self, url: str, auth: str) -> None:
+        self.http = httpx.Client(base_url=url, timeout=10, trust_env=False, headers=auth_header(auth))
         self._client_id = str(uuid.uuid4())
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:

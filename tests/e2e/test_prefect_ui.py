@@ -52,9 +52,13 @@ def pictures(tmp_path: Path) -> Path:
 
 def test_a_person_releases_a_version_from_the_form_in_prefect(shop: Shop, browser: Any, pictures: Path) -> None:
     stack = shop.stack
-    ui = f"http://127.0.0.1:{stack.port_base + 1}/v2"  # the older pages have no labels that a program could go by
+    ui = f"http://127.0.0.1:{stack.port_base}/prefect/v2"  # the older pages have no labels that a program could go by
     page = browser.new_page(viewport={"width": 1440, "height": 1000})
     page.set_default_timeout(WAIT_MS)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{stack.log_in_link()}&next=/prefect/v2/")
+    page.wait_for_url("**/prefect/v2/**")
     posted: list[str] = []
     page.on("response", lambda answer: posted.append(f"{answer.status} {answer.url}") if answer.request.method == "POST" else None)
 
@@ -102,6 +106,13 @@ def test_a_person_releases_a_version_from_the_form_in_prefect(shop: Shop, browse
     page.get_by_text("summary-shop-production").first.wait_for()
     page.screenshot(path=pictures / "artifacts.png")
     page.close()
+    with stack.store.read() as unit:  # who pressed the button is on record, before the run began
+        caller = unit.run_callers.get(run["id"])
+    assert caller is not None
+    assert caller.principal == "owner"
+    ours = f"http://127.0.0.1:{stack.port_base}/"
+    answered = [url for url in asked if not url.startswith((ours, "data:", "blob:"))]
+    assert not [url for url in answered if "127.0.0.1" in url], "the browser spoke past our door"
 
 
 def submit(page: Any) -> None:

@@ -31,7 +31,7 @@ def test_an_incident_of_a_named_version_rolls_its_release_back(context):
         wait_for(lambda: stored(context, release.id).phase is Phase.ROLLED_BACK)
     assert stored(context, release.id).cause is Cause.INCIDENT
     assert traffic(context).baseline_version == "1.0"
-    assert read_incident(context, done.incident["incident_id"])["status"] == "mitigated"
+    assert read_incident(context, done.incident["incident_id"], actor=SOMEBODY)["status"] == "mitigated"
     with context.store.read() as unit:
         assert unit.quarantine.reason("shop", release.environment, "2.0")
 
@@ -68,7 +68,7 @@ def test_a_report_about_what_does_not_exist_opens_nothing(context):
         report_incident(context, IncidentReport(title="x", service="other", release_id=other.id), actor=SOMEBODY)
     for wrong in ("not-an-id", "0197c5a2-6f0e-7c3a-9b1f-2f6c1d0b7e11"):
         with pytest.raises(NotFoundError):
-            read_incident(context, wrong)
+            read_incident(context, wrong, actor=SOMEBODY)
     with context.store.read() as unit:
         assert unit.incidents.newest() == []
 

@@ -32,7 +32,7 @@ def test_what_was_judged_is_kept_longer_than_the_seconds_and_judged_again(contex
     assert release_backtest.record_ended(context) == [], "once is enough"
     with context.store.write() as unit:
         unit.seconds.forget(before_s=int(time.time()) + 10)
-    rows, following = release_backtest.backtest_releases(context, service="shop", changes={})
+    rows, following = release_backtest.backtest_releases(context, service="shop", changes={}, actor=SOMEBODY)
     assert following is None
     assert [(r.release.id, r.then.stopped_s is not None) for r in rows] == [(good.id, False), (bad.id, True)]
     assert rows[1].stopped_s is not None
@@ -42,18 +42,18 @@ def test_what_was_judged_is_kept_longer_than_the_seconds_and_judged_again(contex
 def test_another_policy_says_something_else(context, ended):
     release_backtest.record_ended(context)
     lenient = {"judge": "threshold", "thresholds": {"failure_ratio": 0.9, "interval_s": 1, "count": 1}}
-    rows, _ = release_backtest.backtest_releases(context, service=None, changes=lenient)
+    rows, _ = release_backtest.backtest_releases(context, service=None, changes=lenient, actor=SOMEBODY)
     assert [r.then.verdict.value for r in rows] == ["passed", "passed"]
     with pytest.raises(InvalidInputError, match=r"analysis\.alpha"):
-        release_backtest.backtest_releases(context, service=None, changes={"alpha": 7})
+        release_backtest.backtest_releases(context, service=None, changes={"alpha": 7}, actor=SOMEBODY)
     with pytest.raises(InvalidInputError, match=r"analysis\.alphaa"):
-        release_backtest.backtest_releases(context, service=None, changes={"alphaa": 0.1})
+        release_backtest.backtest_releases(context, service=None, changes={"alphaa": 0.1}, actor=SOMEBODY)
 
 
 def test_pages_of_releases_leave_none_out(context, ended):
     release_backtest.record_ended(context)
-    first, following = release_backtest.backtest_releases(context, service=None, changes={}, limit=1)
-    second, end = release_backtest.backtest_releases(context, service=None, changes={}, before=following, limit=1)
+    first, following = release_backtest.backtest_releases(context, service=None, changes={}, limit=1, actor=SOMEBODY)
+    second, end = release_backtest.backtest_releases(context, service=None, changes={}, before=following, limit=1, actor=SOMEBODY)
     assert {first[0].release.id, second[0].release.id} == {r.id for r in ended}
     assert end is None
 
@@ -69,7 +69,7 @@ def test_a_metric_of_ones_own_rolls_a_release_back(context):
             at_s = self._second
             HandMadeAgent._count(self)
             for version, orders in (("1.0", 60), ("2.0", 0)):
-                take_metrics(context, "shop", PRODUCTION, version, at_s=at_s, values={"orders": (orders, 200)})
+                take_metrics(context, "shop", PRODUCTION, version, at_s=at_s, values={"orders": (orders, 200)}, actor=SOMEBODY)
 
     with running(Selling(context)):
         release = carry_out(context, request(context))
@@ -81,16 +81,16 @@ def test_metrics_come_back_by_second_and_replace_what_was_sent_before(any_contex
     add_service(any_context, live="1.0")
     now = int(time.time())
     for events in (1, 2):
-        take_metrics(any_context, "shop", PRODUCTION, "1.0", at_s=now, values={"orders": (events, 9), "cpu": 0.25})
+        take_metrics(any_context, "shop", PRODUCTION, "1.0", at_s=now, values={"orders": (events, 9), "cpu": 0.25}, actor=SOMEBODY)
     with any_context.store.read() as unit:
         found = unit.seconds.metrics_between("shop", PRODUCTION, ["1.0"], after_s=now - 1, until_s=now)
     assert found == {now: {"1.0": {"orders": RatioCount(2, 9), "cpu": 0.25}}}
     with pytest.raises(InvalidInputError, match="Unix seconds"):
-        take_metrics(any_context, "shop", PRODUCTION, "1.0", at_s=now * 1000, values={"cpu": 0.1})
+        take_metrics(any_context, "shop", PRODUCTION, "1.0", at_s=now * 1000, values={"cpu": 0.1}, actor=SOMEBODY)
     with pytest.raises(InvalidInputError, match="finite"):
-        take_metrics(any_context, "shop", PRODUCTION, "1.0", at_s=now, values={"cpu": float("inf")})
+        take_metrics(any_context, "shop", PRODUCTION, "1.0", at_s=now, values={"cpu": float("inf")}, actor=SOMEBODY)
     with pytest.raises(NotFoundError):
-        take_metrics(any_context, "nothing", PRODUCTION, "1.0", at_s=now, values={"cpu": 0.1})
+        take_metrics(any_context, "nothing", PRODUCTION, "1.0", at_s=now, values={"cpu": 0.1}, actor=SOMEBODY)
 
 
 def test_a_plan_follows_the_traffic_that_was_measured(any_context):

@@ -64,7 +64,7 @@ def place(context, *members, **more):
 
 
 def phases(context, train):
-    return {m.service: m.phase for m in read_train(context, train.id).train.members}
+    return {m.service: m.phase for m in read_train(context, train.id, actor=SOMEBODY).train.members}
 
 
 def live(context):
@@ -108,13 +108,13 @@ def world_moves_on(context, *, failing=(), order=None):
 def drive(context, train, *, advance: Callable = advance_train, **world):
     for _ in range(60):
         advance(context, train.id, actor=SOMEBODY)
-        now = read_train(context, train.id).train
+        now = read_train(context, train.id, actor=SOMEBODY).train
         if now.ended:
             with context.store.read() as unit:
                 assert unit.audit.first_broken() is None
             return now
         world_moves_on(context, **world)
-    raise AssertionError(read_train(context, train.id))
+    raise AssertionError(read_train(context, train.id, actor=SOMEBODY))
 
 
 class Killed(BaseException):
@@ -252,10 +252,10 @@ def test_many_that_move_a_train_at_once_move_it_once(house):
         for thread in threads:
             thread.join()
         assert failures == []
-        if read_train(house, train.id).train.ended:
+        if read_train(house, train.id, actor=SOMEBODY).train.ended:
             break
         world_moves_on(house, failing={"web"})
-    assert read_train(house, train.id).train.phase is TrainPhase.ROLLED_BACK
+    assert read_train(house, train.id, actor=SOMEBODY).train.phase is TrainPhase.ROLLED_BACK
     with house.store.read() as unit:
         assert len(unit.releases.newest(service=None, environment=None, before=None, limit=50)) == 4
 
@@ -265,9 +265,9 @@ def test_the_reconciler_carries_on_what_a_killed_flow_left(house):
     for _ in range(30):
         advance_trains(house, actor=SOMEBODY)
         world_moves_on(house)
-        if read_train(house, train.id).train.ended:
+        if read_train(house, train.id, actor=SOMEBODY).train.ended:
             break
-    assert read_train(house, train.id).train.phase is TrainPhase.PROMOTED
+    assert read_train(house, train.id, actor=SOMEBODY).train.phase is TrainPhase.PROMOTED
     assert advance_trains(house, actor=SOMEBODY) == []
     assert start_unstarted(house) == []
 
@@ -306,7 +306,7 @@ def test_a_member_waits_while_another_release_of_its_service_is_on_its_way(house
         (own,) = [r for r in unit.releases.all_active() if r.service == "user"]
     promote_by_hand(house, own)
     advance_train(house, train.id, actor=SOMEBODY)
-    cart = next(m for m in read_train(house, train.id).train.members if m.service == "cart")
+    cart = next(m for m in read_train(house, train.id, actor=SOMEBODY).train.members if m.service == "cart")
     assert (cart.phase, "wait for it" in cart.reason) == (M.WAITING, True)
     assert drive(house, train).phase is TrainPhase.PROMOTED
 
@@ -331,7 +331,7 @@ def test_the_same_idempotency_key_makes_one_train(house):
     assert (first.train.id, again.replayed) == (again.train.id, True)
     with pytest.raises(IdempotencyError):
         place_train(house, wish("mail=2.0", after=()), actor=SOMEBODY, idempotency_key="k")
-    assert len(list_trains(house)) == 1
+    assert len(list_trains(house, actor=SOMEBODY)) == 1
 
 
 def test_a_train_is_refused_as_a_whole_before_anything_moves(house):
@@ -346,7 +346,7 @@ def test_a_train_is_refused_as_a_whole_before_anything_moves(house):
     request_release(house, ReleaseWish(service="mail", version="1.5"), actor=SOMEBODY)
     with pytest.raises(ReleaseInFlightError):
         place(house)
-    assert list_trains(house) == []
+    assert list_trains(house, actor=SOMEBODY) == []
 
 
 def test_two_trains_cannot_take_the_same_service(house):
@@ -362,7 +362,7 @@ def test_the_catalog_says_the_order_when_nobody_else_does(house):
     add_service(house, "cart", spec, live=None)
     planned = plan_train(house, TrainWish(members=parse_members(["cart=2.0", "user=2.0"])), actor=SOMEBODY)
     assert [(m.service, m.depends_on) for m in planned.members] == [("user", ()), ("cart", ("user",))]
-    assert list_trains(house) == []
+    assert list_trains(house, actor=SOMEBODY) == []
 
 
 def test_a_train_is_followed_by_a_flow_and_goes_on_without_one(house):
@@ -371,7 +371,7 @@ def test_a_train_is_followed_by_a_flow_and_goes_on_without_one(house):
     assert start_train(house, train) is None
     house.orchestrator.away = False
     assert start_train(house, train) == f"run-train-{train.id}"
-    assert read_train(house, train.id).train.flow_run_id == f"run-train-{train.id}"
+    assert read_train(house, train.id, actor=SOMEBODY).train.flow_run_id == f"run-train-{train.id}"
     drive(house, train)
     assert follow_train(house, train, actor=SOMEBODY).ended
 
@@ -385,7 +385,7 @@ def test_a_train_whose_flow_is_gone_gets_another_flow_once(house):
     for _ in range(2):
         advance_trains(late, actor=SOMEBODY)
     assert len(set(house.orchestrator.trains)) == 1
-    assert read_train(house, train.id).train.flow_run_id == f"run-{house.orchestrator.trains[0]}"[:64]
+    assert read_train(house, train.id, actor=SOMEBODY).train.flow_run_id == f"run-{house.orchestrator.trains[0]}"[:64]
     assert followed.phase is TrainPhase.RUNNING
 
 

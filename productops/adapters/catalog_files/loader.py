@@ -14,9 +14,9 @@ from pydantic import ValidationError
 
 from productops.adapters.catalog_files.problems import ENTRY, Problem, did_you_mean, explain
 from productops.adapters.catalog_files.yaml_documents import Document, YamlProblem, read_documents
-from productops.domain.catalog import Service, ServiceEntry, VentureEntry
-from productops.domain.catalog_flags import FlagEntry
-from productops.domain.catalog_windows import CalendarEntry, ChangeWindowEntry
+from productops.domain.catalog import AnyEntry, Service, ServiceEntry
+from productops.domain.catalog_access import AccessEntry
+from productops.domain.governance_access import ANY
 from productops.domain.release import Environment
 from productops.errors import CatalogError
 
@@ -29,7 +29,7 @@ _SAMPLE = "apiVersion: productops/v1, kind: Venture, metadata: {name: acme}"
 class LoadedEntry:
     """A valid entry and where it stands; ``base`` is the folder that its relative paths start from."""
 
-    entry: VentureEntry | ServiceEntry | FlagEntry | CalendarEntry | ChangeWindowEntry
+    entry: AnyEntry
     file: Path
     line: int
     base: Path
@@ -162,8 +162,10 @@ def _across(found: list[_Found]) -> Iterator[Problem]:
         if earlier is not each:
             where = f"{earlier.file}:{earlier.document.place.line}"
             yield each.problem(f"{kind} {name!r} is declared twice, first in {where}", "metadata", "name")
-        if kind in {"Service", "Flag", "Calendar", "ChangeWindow"}:
+        if kind in {"Service", "Flag", "Calendar", "ChangeWindow", "Control", "WebhookSource", "WebhookTarget"}:
             yield from _owner(each, ventures)
+        if each.loaded and isinstance(each.loaded.entry, AccessEntry):
+            yield from _granted(each, each.loaded.entry, ventures)
         if each.loaded and isinstance(each.loaded.entry, ServiceEntry) and earlier is each:
             yield from _hosts(each, each.loaded.entry, hosts)
 
@@ -181,6 +183,13 @@ def _owner(each: _Found, ventures: set[str]) -> Iterator[Problem]:
     if isinstance(venture, str) and venture not in ventures:
         hint = did_you_mean(venture, ventures) or "; add an entry of kind Venture with that name"
         yield each.problem(f"venture {venture!r} is not declared{hint}", "metadata", "venture")
+
+
+def _granted(each: _Found, entry: AccessEntry, ventures: set[str]) -> Iterator[Problem]:
+    for part, grants in entry.spec.by_part():
+        for name in sorted({grant.venture for grant in grants} - ventures - {ANY}):
+            hint = did_you_mean(name, ventures) or "; add an entry of kind Venture with that name, or write '*' for all"
+            yield each.problem(f"venture {name!r} is not declared{hint}", "spec", part)
 
 
 def _hosts(each: _Found, entry: ServiceEntry, taken: dict[str, str]) -> Iterator[Problem]:

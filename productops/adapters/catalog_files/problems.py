@@ -12,11 +12,9 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from productops.adapters.catalog_files.yaml_documents import Place
-from productops.domain.catalog import Entry, ServiceEntry, VentureEntry
-from productops.domain.catalog_flags import FlagEntry
-from productops.domain.catalog_windows import CalendarEntry, ChangeWindowEntry
+from productops.domain.catalog import AnyEntry, Entry
 
-ENTRY: TypeAdapter[VentureEntry | ServiceEntry | FlagEntry | CalendarEntry | ChangeWindowEntry] = TypeAdapter(Entry)
+ENTRY: TypeAdapter[AnyEntry] = TypeAdapter(Entry)
 _SCHEMA = ENTRY.json_schema()
 _SUBJECT = re.compile(r"^[A-Z]\w+ should")
 _QUOTED = re.compile(r"'([^']*)'")

@@ -26,7 +26,7 @@ SILENCE_S = documents.HOLD_S + 10.0
 """An Envoy that was not heard for so long may still serve an old configuration: nothing is confirmed without it."""
 _POLL_S = 0.005
 
-CAPABILITIES = replace(ENVOY, router="remote Envoys", mirror=True)
+CAPABILITIES = replace(ENVOY, router="remote Envoys", mirror=True, exposures=False)
 
 
 @dataclass(frozen=True, slots=True)

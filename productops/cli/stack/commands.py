@@ -41,12 +41,15 @@ def up(
         Stack(settings, say=say).run(with_postgres=postgres)
         return
     from productops.cli.stack.detach import start_detached
+    from productops.cli.stack.home import resolved
+    from productops.cli.stack.login_link import told_link
     from productops.cli.stack.tables import ready_table
 
     record = start_detached(settings, say=say, options=("--postgres",) if postgres else ())
     say(ready_table(record.processes))
     for name, url in record.urls.items():
         say(f"  {name:<8} {url}")
+    say(f"  log in   {told_link(resolved(settings))}")
 
 
 def down(*, home: Home = None) -> None:

@@ -16,6 +16,8 @@ from productops.settings import Settings
 STACK_HOME = "PRODUCTOPS_STACK_HOME"
 # Our packages import each other from here, installed or not; a folder named `flows` where somebody typed `up` cannot get in between.
 PROGRAM_FOLDER = Path(productops.__file__).resolve().parents[1]
+# Named in the catalog, kept in the environment: secrets of webhooks.
+SECRET_PREFIX = "PRODUCTOPS_SECRET_"  # noqa: S105 - the beginning of a name
 _PLAIN = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR")
 
 
@@ -34,7 +36,8 @@ def settings_environment(settings: Settings) -> dict[str, str]:
 
 def our_environment(settings: Settings, inherited: Mapping[str, str] = os.environ) -> dict[str, str]:
     """For the API, the agent and the dispatcher: inherited without foreign Prefect settings, plus the settings in effect."""
-    own = {**settings_environment(settings), **client_environment(settings), STACK_HOME: str(settings.home)}
+    secrets = {name: value for name, value in inherited.items() if name.startswith(SECRET_PREFIX)}
+    own = {**secrets, **settings_environment(settings), **client_environment(settings), STACK_HOME: str(settings.home)}
     return _without(inherited, "PREFECT_", "PRODUCTOPS_") | own | {"PYTHONUNBUFFERED": "1"}
 
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from productops.adapters import token_file
+from productops.adapters.prefect_auth import NAME as PREFECT_AUTH
 from productops.errors import SettingsError
 from productops.settings import Settings
 
@@ -33,3 +34,4 @@ def prepare_home(home: Path) -> None:
     except OSError as error:
         raise SettingsError(f"{home} cannot be used: {error.strerror}; choose another folder with --home or PRODUCTOPS_HOME") from error
     token_file.read_or_create(home)
+    token_file.read_or_create(home, PREFECT_AUTH)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+from productops.adapters.prefect_auth import prefect_auth
 from productops.errors import SettingsError
 from productops.settings import Settings
 
@@ -30,6 +32,15 @@ def prefect_home(settings: Settings) -> Path:
     return settings.home / "prefect"
 
 
+def pages_folder(settings: Settings) -> Path:
+    """Where Prefect writes its pages for our address: beside the Python environment for all stacks, else in the home.
+
+    By itself it writes them into its own package, where a Prefect server at another address would write its own over them.
+    """
+    shared = Path(sys.prefix) / "share" / "productops"
+    return shared / "prefect-pages" if os.access(shared, os.W_OK) else prefect_home(settings) / "pages"
+
+
 def prefect_database_url(settings: Settings) -> str:
     """The Prefect server's database with the asynchronous driver it insists on; SQLite in the home folder when none is set.
 
@@ -49,7 +60,7 @@ def prefect_database_url(settings: Settings) -> str:
 def server_environment(settings: Settings) -> dict[str, str]:
     """``PREFECT_…`` variables of the server: loopback, quiet, no calls home, old runs and events deleted."""
     port = settings.prefect_port
-    origins = ",".join(f"http://{host}:{port}" for host in ("127.0.0.1", "localhost"))
+    origins = ",".join(f"http://{host}:{settings.api_port}" for host in ("127.0.0.1", "localhost"))
     services = {f"PREFECT_SERVER_SERVICES_{name}_LOOP_SECONDS": str(seconds) for name, seconds in _LOOP_S.items()}
     return {
         **_common(settings),
@@ -60,7 +71,11 @@ def server_environment(settings: Settings) -> dict[str, str]:
         "PREFECT_SERVER_API_PORT": str(port),
         "PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED": "true",
         "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": origins,
-        "PREFECT_SERVER_UI_API_URL": settings.prefect_api_url,
+        "PREFECT_SERVER_API_AUTH_STRING": prefect_auth(settings),
+        # Browsers reach it through the API, which asks who they are.
+        "PREFECT_SERVER_UI_SERVE_BASE": "/prefect",
+        "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(pages_folder(settings)),
+        "PREFECT_SERVER_UI_API_URL": f"{settings.prefect_ui_url}/api",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
         "PREFECT_SERVER_DATABASE_CONNECTION_URL": prefect_database_url(settings),
@@ -77,8 +92,18 @@ def client_environment(settings: Settings) -> dict[str, str]:
     return {
         **_common(settings),
         "PREFECT_API_URL": settings.prefect_api_url,
+        "PREFECT_API_AUTH_STRING": prefect_auth(settings),
         "PREFECT_TELEMETRY_ENABLE_RESOURCE_METRICS": "false",
     }
+
+
+def running_api_url(settings: Settings) -> str:
+    """Where the Prefect server of the stack in that home listens; by the settings when none runs."""
+    from productops.cli.stack.state import read_state
+
+    record = read_state(settings.home.expanduser())
+    port_base = record.settings.get("port_base", "") if record else ""
+    return f"http://127.0.0.1:{int(port_base) + 1}/api" if port_base.isdecimal() else settings.prefect_api_url
 
 
 def foreign_variables(environment: Mapping[str, str] = os.environ) -> list[str]:

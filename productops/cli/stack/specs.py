@@ -135,7 +135,7 @@ def _prefect(settings: Settings) -> ProcessSpec:
         # Prefect reads .env, prefect.toml and pyproject.toml of the folder it runs in: there are none in its home.
         folder=prefect_home(settings),
         probe=http_probe(f"{settings.prefect_api_url}/health"),
-        address=settings.prefect_api_url.removesuffix("/api"),
+        address=settings.prefect_ui_url,
         early=True,
         stop_stage=StopStage.SERVERS,
     )

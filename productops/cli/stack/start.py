@@ -15,6 +15,7 @@ from productops.adapters.token_file import token_path
 from productops.cli.stack import postgres
 from productops.cli.stack.children import Child
 from productops.cli.stack.home import prepare_home, resolved
+from productops.cli.stack.login_link import HINT, told_link
 from productops.cli.stack.output import last_lines
 from productops.cli.stack.ports import check_ports
 from productops.cli.stack.prefect_environment import shown_url
@@ -252,6 +253,8 @@ class Stack:
         for name, url in stack_urls(self.settings).items():
             self._say(f"  {name:<8} {url}")
         self._say(f"  token    in {token_path(self._home)} (Authorization: Bearer …)")
+        # A link in a log file would be a way in for whoever reads the log.
+        self._say(f"  log in   {told_link(self.settings) if sys.stdout.isatty() else HINT}")
         self._say("Ctrl-C or `productops down` ends everything")
 
 

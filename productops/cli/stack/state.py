@@ -100,7 +100,7 @@ def stack_urls(settings: Settings) -> dict[str, str]:
     return {
         "api": settings.api_url,
         "docs": f"{settings.api_url}/docs",
-        "prefect": settings.prefect_api_url.removesuffix("/api"),
+        "prefect": settings.prefect_ui_url,
         "router": f"http://127.0.0.1:{settings.router_port}",
     }
 

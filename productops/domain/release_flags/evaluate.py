@@ -97,11 +97,20 @@ class FlagSet:
         """Keys in order, of all ventures or of one."""
         return sorted(key for key, ready in self.by_key.items() if venture is None or ready.venture == venture)
 
+    def venture_of(self, key: str) -> str | None:
+        """Whose flag it is; None when there is none."""
+        ready = self.by_key.get(key)
+        return ready.venture if ready is not None else None
+
+    def missing(self, key: str) -> Failure:
+        """What is said of a flag that does not exist, or not for who asks."""
+        return Failure(key, "FLAG_NOT_FOUND", f"there is no flag {key[:80]!r} in {self.environment}")
+
     def evaluate(self, key: str, context: Mapping[str, Any]) -> Answer | Failure:
         """The variant for one context (attributes by name; ``targetingKey`` names the user)."""
         ready = self.by_key.get(key)
         if ready is None:
-            return Failure(key, "FLAG_NOT_FOUND", f"there is no flag {key[:80]!r} in {self.environment}")
+            return self.missing(key)
         if ready.killed:
             return ready.answer(ready.base, "killed")
         if ready.core is not None:

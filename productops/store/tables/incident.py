@@ -6,7 +6,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, ForeignKey, String, Text
+from sqlalchemy import Boolean, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from productops.store.tables.base import Base, Json, one_of
@@ -38,4 +38,6 @@ class IncidentRow(Base):
         one_of("severity", "SEV1", "SEV2", "SEV3", "SEV4"),
         one_of("status", "open", "investigating", "mitigated", "resolved", "closed"),
         one_of("detection_method", "lease", "verdict", "slo", "anomaly", "alert", "heartbeat", "person"),
+        Index("ix_incident_management_venture_id_incident_id", "venture_id", "incident_id"),
+        Index("ix_incident_management_status_incident_id", "status", "incident_id"),
     )

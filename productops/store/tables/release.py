@@ -46,6 +46,11 @@ class ReleaseRow(Base):
             "promoted", "passed", "rolling_back", "rolled_back", "failed",
         ),
         Index("ix_releases_service_environment_created_at", "service", "environment", "created_at"),
+        Index("ix_releases_service_id", "service", "id"),
+        Index("ix_releases_service_environment_id", "service", "environment", "id"),
+        Index("ix_releases_environment_id", "environment", "id"),
+        Index("ix_releases_venture_id", "venture", "id"),
+        Index("ix_releases_service_environment_phase_ended_at", "service", "environment", "phase", "ended_at"),
     )  # fmt: skip
 
 
@@ -105,7 +110,10 @@ class EventRow(Base):
     type: Mapped[str] = mapped_column(String(40))
     at: Mapped[datetime]
     payload: Mapped[dict[str, Any]]
-    __table_args__ = (Index("ix_release_events_release_id_seq", "release_id", "seq"),)
+    __table_args__ = (
+        Index("ix_release_events_release_id_seq", "release_id", "seq"),
+        Index("ix_release_events_release_id_type_seq", "release_id", "type", "seq"),
+    )
 
 
 class IdempotencyRow(Base):

@@ -10,7 +10,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -25,12 +25,15 @@ from productops.api.server import listen, make_server
 from productops.api.streams import Streams
 from productops.domain.analysis import Verdict
 from productops.domain.catalog import ServiceSpec
+from productops.domain.governance_access import Grant
 from productops.domain.release import Cause, Phase, Release
-from productops.errors import OrchestratorError
+from productops.errors import ConflictError, OrchestratorError
 from productops.settings import Settings
 from productops.store import Store
 from productops.usecases import release_judge, release_resume, release_rollback, release_run
 from productops.usecases.context import Context
+from productops.usecases.governance_access import Holder, give
+from productops.usecases.governance_access_tokens import TokenWish, create_token
 from tests.support import PRODUCTION, SOMEBODY, Silent, make_context, service_spec, sqlite_url
 
 OPS = "/api/v1/product-ops"
@@ -205,6 +208,14 @@ def carry_out(context: Context, release_id: str) -> Release:
     release_run.promote_candidate(context, release.id, actor=SOMEBODY)
     release_judge.validate_promotion(context, release.id, actor=SOMEBODY)
     return release_run.settle_promotion(context, release.id, actor=SOMEBODY)
+
+
+def person_token(context: Context, name: str, *grants: Grant, kind: str = "person", **wish: Any) -> str:
+    """A token of somebody who was granted this, and who is made when there is nobody of that name."""
+    for grant in grants:
+        with suppress(ConflictError):  # granted before
+            give(context, Holder(name, kind), grant, actor=SOMEBODY)
+    return create_token(context, TokenWish("for a test", owner=name, **wish), actor=SOMEBODY).secret
 
 
 def events_in(lines: Iterator[str]) -> Iterator[dict[str, Any]]:

@@ -11,6 +11,7 @@ import pytest
 from fastapi import FastAPI, Request
 
 from productops.api import problems
+from productops.api.access import Authenticator, InstallationToken, StoredTokens
 from productops.api.middleware import Gate
 from productops.domain.catalog import ServiceSpec
 from tests.integration.test_api.support import DEPLOYMENTS, OPS, client_of, put_service
@@ -67,7 +68,7 @@ def test_an_unknown_path_is_a_problem(shared, path):
 def test_a_wrong_method_is_a_problem_that_names_the_right_one(shared):
     answer = shared.client.delete(f"{OPS}/releases")
     assert is_problem(answer, 405, "method-not-allowed")
-    assert answer.headers["Allow"] == "GET"
+    assert answer.headers["Allow"] == "GET, HEAD, OPTIONS"
 
 
 def test_every_answer_has_an_id_and_safe_headers(shared):
@@ -93,10 +94,10 @@ def test_an_invalid_body_names_each_wrong_field_and_no_value(shared):
 
 
 def test_a_body_with_thousands_of_wrong_fields_gets_a_short_answer(shared):
-    answer = shared.client.post(f"{OPS}/release/2.0", json={f"f{n}" * 40: n for n in range(5000)})
+    answer = shared.client.post(f"{OPS}/release/2.0", json={f"f{n}" * 40: n for n in range(500)})
     assert is_problem(answer, 422, "invalid-input")
     assert len(answer.json()["errors"]) == 20
-    assert "4998 more" in answer.json()["detail"]
+    assert "498 more" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(
@@ -108,8 +109,8 @@ def test_a_body_with_thousands_of_wrong_fields_gets_a_short_answer(shared):
         (b"[]", 422),
         (b"null", 422),
         (b'"text"', 422),
-        (b"[" * 200_000, 400),
-        (b'{"a":' * 100_000, 400),
+        (b"[" * 100_000, 400),
+        (b'{"a":' * 20_000, 400),
         (b'{"service": "sh\x00op"}', 422),
         (b'{"service": "shop", "note": "\\u0000"}', 422),
         (b'{"service": "shop", "note": "\\ud800"}', 422),
@@ -133,7 +134,7 @@ def test_a_hostile_body_is_refused(shared, content, status):
 def test_a_body_of_another_type_is_refused(shared):
     for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
         answer = shared.client.post(f"{OPS}/release/2.0", content=b'{"service": "shop"}', headers={"Content-Type": kind})
-        assert is_problem(answer, 422, "invalid-input")
+        assert is_problem(answer, 415, "unsupported-media-type")
 
 
 @pytest.mark.parametrize(
@@ -187,7 +188,9 @@ async def test_a_body_that_does_not_come_is_not_waited_for():
 
     headers = [(b"authorization", b"Bearer t"), (b"content-length", b"5"), (b"content-type", b"application/json")]
     scope = {"type": "http", "method": "POST", "path": "/", "raw_path": b"/", "query_string": b"", "headers": headers}
-    await asyncio.wait_for(Gate(app, "t", body_timeout_s=0.05)(scope, never, send), timeout=5)
+    await asyncio.wait_for(
+        Gate(app, Authenticator(InstallationToken("t"), StoredTokens(lambda: None)), body_timeout_s=0.05)(scope, never, send), timeout=5
+    )
     assert sent[0]["status"] == 408
     assert json.loads(sent[1]["body"])["slug"] == "body-timeout"
 
@@ -262,7 +265,7 @@ def test_the_openapi_document_tells_operations_errors_and_the_token(shared):
 def raw(api, method, path, body=b"", *, length=None):
     """A request whose path no client library has tidied up."""
     request = (
-        f"{method} {path} HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer a-token-for-tests-only\r\nConnection: close\r\n"
+        f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer a-token-for-tests-only\r\nConnection: close\r\n"
         f"Content-Type: application/json\r\nContent-Length: {length or len(body)}\r\n\r\n"
     ).encode() + body
     with socket.create_connection(("127.0.0.1", api.settings.api_port), timeout=10) as connection:

@@ -24,7 +24,7 @@ def test_a_request_is_accepted_with_its_location_its_plan_and_its_flow_run(api):
     assert "Idempotency-Replayed" not in answer.headers
     assert (release["service"], release["version"], release["baseline_version"], release["phase"]) == ("shop", "2.0", "1.0", "requested")
     assert [(s["weight_pct"], s["hold_s"]) for s in release["steps"]] == [(10, 5), (60, 5)]
-    assert (release["requested_by"], release["origin"], release["note"]) == ("api", "api", "the new basket")
+    assert (release["requested_by"], release["origin"], release["note"]) == ("owner", "api", "the new basket")
     assert release["flow_run"] == {"id": f"run-of-{release['id']}", "url": f"http://prefect.test/runs/flow-run/run-of-{release['id']}"}
     assert api.orchestrator.releases[release["id"]]["version"] == "2.0"
     assert api.client.get(answer.headers["Location"]).json()["id"] == release["id"]

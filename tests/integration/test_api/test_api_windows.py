@@ -9,10 +9,11 @@ from icalendar import Calendar
 from productops.adapters.calendar_sources import CalendarSources
 from productops.adapters.calendar_writing import write_feed
 from productops.adapters.catalog_files import load_catalog
+from productops.domain.governance_access import Grant, Role
 from productops.domain.release_windows_feed import FeedEntry
 from productops.usecases.catalog import apply_catalog
 from productops.usecases.release_windows_refresh import refresh_calendars
-from tests.integration.test_api.support import OPS, client_of
+from tests.integration.test_api.support import OPS, client_of, person_token
 from tests.support import SOMEBODY
 
 WINDOWS = f"{OPS}/windows"
@@ -26,6 +27,10 @@ kind: Calendar
 metadata: {name: holidays, venture: apollo}
 spec: {effect: freeze, source: {kind: file, path: holidays.ics}}
 """
+
+
+def by(served, name):
+    return {"Authorization": f"Bearer {person_token(served.context, name, Grant(Role.RELEASE_MANAGER))}"}
 
 
 def freeze(context, folder):
@@ -75,10 +80,10 @@ def test_windows_calendars_and_the_next_opening_are_read(frozen):
 
 def test_two_people_let_a_release_start(frozen):
     body = {"service": "shop", "reason": "customers cannot pay"}
-    asked = frozen.client.post(f"{WINDOWS}/bypasses", json=body, params={"actor": "ann"}).json()
+    asked = frozen.client.post(f"{WINDOWS}/bypasses", json=body, headers=by(frozen, "ann")).json()
     approve = f"{WINDOWS}/bypasses/{asked['id']}/approve"
-    assert frozen.client.post(approve, json={}, params={"actor": "ann"}).json()["slug"] == "self-approval"
-    assert frozen.client.post(approve, json={}, params={"actor": "bob"}).json()["state"] == "approved"
+    assert frozen.client.post(approve, json={}, headers=by(frozen, "ann")).json()["slug"] == "self-approval"
+    assert frozen.client.post(approve, json={}, headers=by(frozen, "bob")).json()["state"] == "approved"
     answer = frozen.ask(bypass=asked["id"])
     assert answer.status_code == 202
     assert list(frozen.orchestrator.releases) == [answer.json()["id"]]

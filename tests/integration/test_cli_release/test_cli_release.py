@@ -90,7 +90,7 @@ def test_with_json_an_error_is_an_object_too(cli):
 def test_waiting_for_a_good_version_ends_with_0_and_tells_every_step(flows):
     result = flows.run("release", "shop", "2.0", "--wait", *QUICK)
     assert result.code == 0, result.err
-    for words in ("requested by api", "deploying", "step 1: 20 % of the traffic", "candidate 80/s", "step 1 passed", "promoted"):
+    for words in ("requested by owner", "deploying", "step 1: 20 % of the traffic", "candidate 80/s", "step 1 passed", "promoted"):
         assert words in result.out
     assert result.out.rstrip().endswith("shop 2.0 is what users in production have now.")
 
@@ -250,7 +250,7 @@ def test_the_token_file_is_used_and_never_shown_to_another_machine(cli, tmp_path
     assert cli.run("releases", env=nothing).code == 77
     away = cli.run("releases", "--api-url", "http://api.example.invalid:1", env=nothing)
     assert away.code == 77
-    assert "PRODUCTOPS_API_TOKEN" in away.err
+    assert "PRODUCTOPS_TOKEN" in away.err
 
 
 def test_an_api_that_is_no_api_is_a_sentence(cli):

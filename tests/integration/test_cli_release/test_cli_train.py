@@ -71,7 +71,7 @@ def test_a_train_is_aborted(cli):
     train = json.loads(cli.run(*START, "--json").out)["id"]
     said = cli.run("train", "abort", train, "--reason", "wrong day", "--wait")
     assert said.code == 0
-    assert "rolled back: aborted by api: wrong day" in said.out
+    assert "rolled back: aborted by owner: wrong day" in said.out
 
 
 def test_what_is_wrong_with_a_train_is_told(cli):

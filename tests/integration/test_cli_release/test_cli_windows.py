@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from productops.domain.governance_access import Grant, Role
+from tests.integration.test_api.support import person_token
 from tests.integration.test_api.test_api_windows import freeze
 
 
@@ -38,12 +40,15 @@ def test_windows_are_listed_shown_and_asked_for(frozen):
     assert "unchanged" in frozen.run("windows", "refresh").out
 
 
-def test_one_asks_for_a_bypass_another_approves_it_and_it_is_used_once(frozen):
-    asked = frozen.run("windows", "bypass", "request", "shop", "--reason", "customers cannot pay", "--as", "ann")
+def test_one_asks_for_a_bypass_another_approves_it_and_it_is_used_once(frozen, monkeypatch):
+    ann, bob = (person_token(frozen.context, name, Grant(Role.RELEASE_MANAGER)) for name in ("ann", "bob"))
+    monkeypatch.setenv("PRODUCTOPS_TOKEN", ann)
+    asked = frozen.run("windows", "bypass", "request", "shop", "--reason", "customers cannot pay")
     bypass = asked.out.split()[1].rstrip(":")
     assert f"windows bypass approve {bypass}" in asked.out
-    assert frozen.run("windows", "bypass", "approve", bypass, "--as", "ann").code == 77
-    assert f"--bypass {bypass}" in frozen.run("windows", "bypass", "approve", bypass, "--as", "bob").out
+    assert frozen.run("windows", "bypass", "approve", bypass).code == 77
+    monkeypatch.setenv("PRODUCTOPS_TOKEN", bob)
+    assert f"--bypass {bypass}" in frozen.run("windows", "bypass", "approve", bypass).out
     assert frozen.run("release", "shop", "2.0", "--bypass", bypass).code == 0
     table = frozen.run("windows", "bypass", "list").out
     assert "used" in table

@@ -4,20 +4,26 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from productops.domain.governance_access import Grant, Role
+from tests.integration.test_api.support import person_token
 from tests.integration.test_flags.conftest import FLAGS, OFREP
+from tests.support import SOMEBODY
 
 KEY = "new-checkout"
 SPEC = {"owner": "team-checkout", "description": "The checkout in one page."}
 
 
 def put(door, spec=SPEC, etag=None, key=KEY, actor=None):
-    headers = {"If-Match": etag} if etag else {}
-    params = {"actor": actor} if actor else {}
-    return door.client.put(f"{FLAGS}/{key}", json={"venture": "apollo", "spec": spec}, headers=headers, params=params)
+    headers = ({"If-Match": etag} if etag else {}) | by(door, actor)
+    return door.client.put(f"{FLAGS}/{key}", json={"venture": "apollo", "spec": spec}, headers=headers)
 
 
 def post(door, path, body, actor=None):
-    return door.client.post(f"{FLAGS}/{KEY}/{path}", json=body, params={"actor": actor} if actor else {})
+    return door.client.post(f"{FLAGS}/{KEY}/{path}", json=body, headers=by(door, actor))
+
+
+def by(door, actor):
+    return {"Authorization": f"Bearer {person_token(door.context, actor, Grant(Role.RELEASE_MANAGER))}"} if actor else {}
 
 
 def test_a_flag_is_made_read_and_replaced_only_at_the_revision_that_was_seen(door):
@@ -155,5 +161,5 @@ def test_what_was_counted_is_written_when_the_server_ends(template, tmp_path):
     with serving(context, settings), client_of(settings) as client:
         assert client.post(f"{OFREP}/{KEY}", json={"context": {}}).status_code == 200
     again = make_context(sqlite_url(tmp_path))
-    assert flag_exposure(again, KEY, PRODUCTION).evaluations == {"off": 1}
+    assert flag_exposure(again, KEY, PRODUCTION, actor=SOMEBODY).evaluations == {"off": 1}
     again.store.close()

@@ -6,19 +6,21 @@ import sys
 import pytest
 
 from productops.cli.main import main
-from tests.integration.test_api.support import TOKEN
+from productops.domain.governance_access import Grant, Role
+from tests.integration.test_api.support import TOKEN, person_token
 from tests.integration.test_flags.conftest import make_flag
 
 
 @pytest.fixture
 def run(door, monkeypatch, capsys):
-    env = {"HOME": door.settings.home, "PORT_BASE": door.settings.port_base, "API_TOKEN": TOKEN, "USER": "mia"}
+    env = {"HOME": door.settings.home, "PORT_BASE": door.settings.port_base, "API_TOKEN": TOKEN}
     for name, value in env.items():
         monkeypatch.setenv(f"PRODUCTOPS_{name}", str(value))
     monkeypatch.setenv("COLUMNS", "200")
+    tokens = {name: person_token(door.context, name, Grant(Role.RELEASE_MANAGER)) for name in ("mia", "tom")}
 
     def go(*arguments, user="mia", code=0):
-        monkeypatch.setenv("PRODUCTOPS_USER", user)
+        monkeypatch.setenv("PRODUCTOPS_TOKEN", tokens[user])
         monkeypatch.setattr(sys, "argv", ["productops", "flag", *arguments])
         capsys.readouterr()
         ended = 0

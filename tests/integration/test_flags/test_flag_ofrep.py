@@ -172,7 +172,9 @@ def test_evaluations_are_counted_in_batches_and_tell_who_got_what(door):
     for number in range(200):
         door.ask(targetingKey=f"u{number}")
     door.client.post(OFREP, json={"context": {}})
-    wait_until(lambda: sum(flag_exposure(door.context, "new-checkout", PRODUCTION).evaluations.values()) == 201, timeout_s=8)
+    wait_until(
+        lambda: sum(flag_exposure(door.context, "new-checkout", PRODUCTION, actor=SOMEBODY).evaluations.values()) == 201, timeout_s=8
+    )
     exposure = door.client.get(f"{FLAGS}/new-checkout/exposure").json()
     assert exposure["evaluations"]["!error"] == 1
     assert 28 < exposure["measured_pct"] < 52

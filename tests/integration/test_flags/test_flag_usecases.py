@@ -67,14 +67,14 @@ def audited(context):
 
 
 def current(context):
-    return read_flag(context, KEY).flag
+    return read_flag(context, KEY, actor=MIA).flag
 
 
 def test_every_change_is_a_revision_with_who_why_before_and_after(any_context):
     make_flag(any_context)
     ramp_flag(any_context, KEY, PRODUCTION, percent=10, actor=MIA, reason="first users")
     kill_flag(any_context, KEY, actor=TOM, reason="orders fail")
-    newest, ramped, made = flag_history(any_context, KEY)
+    newest, ramped, made = flag_history(any_context, KEY, actor=MIA)
     assert [(each.revision, each.action, each.author, each.reason) for each in (newest, ramped, made)] == [
         (3, "kill", "tom", "orders fail"), (2, "ramp", "mia", "first users"), (1, "create", "tester", "")
     ]  # fmt: skip
@@ -83,7 +83,7 @@ def test_every_change_is_a_revision_with_who_why_before_and_after(any_context):
     assert ramped.summary == "ramp on to 10 % in production"
     assert newest.after == current(any_context).state
     assert audited(any_context) == [("flag.created", "tester"), ("flag.ramp", "mia"), ("flag.kill", "tom")]
-    assert [each.revision for each in flag_history(any_context, KEY, limit=1, before=3)] == [2]
+    assert [each.revision for each in flag_history(any_context, KEY, limit=1, before=3, actor=MIA)] == [2]
 
 
 def test_a_change_that_changes_nothing_leaves_no_revision(any_context):
@@ -139,7 +139,7 @@ def test_writers_at_the_same_moment_lose_nothing(any_context):
         thread.start()
     for thread in threads:
         thread.join()
-    revisions = [each.revision for key in (KEY, "second") for each in flag_history(any_context, key)]
+    revisions = [each.revision for key in (KEY, "second") for each in flag_history(any_context, key, actor=MIA)]
     assert len(revisions) + len(failures) == 10
     assert audited(any_context)
     with any_context.store.read() as unit:
@@ -151,11 +151,11 @@ def test_a_flag_that_needs_approval_changes_only_by_two_people(any_context):
     outcome = ramp_flag(any_context, KEY, PRODUCTION, percent=50, actor=MIA, reason="half")
     assert not outcome.applied
     assert current(any_context).state.live_in(PRODUCTION).ramp is None
-    assert [each.state for each in read_flag(any_context, KEY).waiting] == [ChangeState.PROPOSED]
+    assert [each.state for each in read_flag(any_context, KEY, actor=MIA).waiting] == [ChangeState.PROPOSED]
     with pytest.raises(SelfApprovalError, match="somebody else"):
         approve_change(any_context, KEY, outcome.waiting.id, actor=MIA)
     assert approve_change(any_context, KEY, outcome.waiting.id, actor=TOM).applied
-    (newest, _) = flag_history(any_context, KEY)
+    (newest, _) = flag_history(any_context, KEY, actor=MIA)
     assert (newest.author, current(any_context).state.live_in(PRODUCTION).ramp.percent) == ("mia", 50)
     with pytest.raises(IllegalTransitionError, match="applied"):
         approve_change(any_context, KEY, outcome.waiting.id, actor=TOM)
@@ -172,12 +172,12 @@ def test_a_proposal_for_another_revision_a_refused_and_a_withdrawn_one_never_app
     kill_flag(any_context, KEY, actor=TOM, reason="orders fail")
     with pytest.raises(RevisionMismatchError, match="propose it anew"):
         approve_change(any_context, KEY, first.id, actor=TOM)
-    states = {each.id: each.state for each in flag_changes(any_context, KEY)}
+    states = {each.id: each.state for each in flag_changes(any_context, KEY, actor=MIA)}
     assert states == {first.id: ChangeState.PROPOSED, second.id: ChangeState.REJECTED, third.id: ChangeState.CANCELLED}
     for change in (second, third):
         with pytest.raises(IllegalTransitionError):
             approve_change(any_context, KEY, change.id, actor=TOM)
-    assert [each.id for each in flag_changes(any_context, waiting=True)] == [first.id]
+    assert [each.id for each in flag_changes(any_context, waiting=True, actor=MIA)] == [first.id]
 
 
 def test_a_kill_needs_a_reason_and_no_approval(any_context):
@@ -208,8 +208,8 @@ def test_a_scheduled_change_takes_effect_on_the_first_look_after_its_time(any_co
     context.clock.at += HOUR
     server.refresh()
     assert server.flag_set(PRODUCTION).evaluate(KEY, {}).variant == "on"
-    assert [each.state for each in flag_changes(context, KEY) if each.id == waiting.id] == [ChangeState.APPLIED]
-    newest = flag_history(context, KEY)[0]
+    assert [each.state for each in flag_changes(context, KEY, actor=MIA) if each.id == waiting.id] == [ChangeState.APPLIED]
+    newest = flag_history(context, KEY, actor=MIA)[0]
     assert (newest.author, newest.reason) == ("mia", "launch")
     assert change_flags(context) == []
 
@@ -235,7 +235,7 @@ def test_a_scheduled_change_never_undoes_a_kill_it_could_not_know_of(any_context
     context.clock.at += HOUR
     change_flags(context)
     assert current(context).state.live_in(PRODUCTION).killed
-    (failed,) = [each for each in flag_changes(context, KEY) if each.id == lost.id]
+    (failed,) = [each for each in flag_changes(context, KEY, actor=MIA) if each.id == lost.id]
     assert failed.state is ChangeState.FAILED
     assert "killed" in failed.outcome
     with context.store.read() as unit:
@@ -276,12 +276,12 @@ def test_counts_of_several_processes_add_up_and_old_ones_are_forgotten(any_conte
         counter.add(answer, PRODUCTION, bulk=True)
         assert counter.flush(context) == 1
         assert counter.flush(context) == 0
-    assert flag_exposure(context, KEY, PRODUCTION).evaluations == {"off": 23}
+    assert flag_exposure(context, KEY, PRODUCTION, actor=MIA).evaluations == {"off": 23}
     context.clock.at += timedelta(days=91)
     change_flags(context)
     with context.store.read() as unit:
         assert unit.flag_counts.by_minute(KEY, PRODUCTION, since=datetime(2020, 1, 1, tzinfo=UTC)) == []
-    assert StaleReason.UNUSED in {each.reason for each in stale_report(context)}
+    assert StaleReason.UNUSED in {each.reason for each in stale_report(context, actor=MIA)}
 
 
 def test_counts_that_cannot_be_written_are_kept_for_the_next_time(context):
@@ -298,7 +298,7 @@ def test_counts_that_cannot_be_written_are_kept_for_the_next_time(context):
     with bind.engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE away RENAME TO flag_counts")
     assert counter.flush(context) == 1
-    assert flag_exposure(context, KEY, PRODUCTION).evaluations == {"off": 1}
+    assert flag_exposure(context, KEY, PRODUCTION, actor=MIA).evaluations == {"off": 1}
 
 
 CATALOG = """
@@ -340,8 +340,8 @@ def test_the_catalog_declares_flags_and_leaves_ramps_and_kills_alone(any_context
     assert (flag.spec.owner, flag.spec.description) == ("team-payments", "edited at run time")
     assert flag.state.live_in(PRODUCTION).killed
     assert flag.state.live_in(PRODUCTION).ramp.percent == 20
-    assert flag_history(any_context, KEY)[0].action == "declare"
-    assert [each.key for each in list_flags(any_context, venture="apollo")] == [KEY]
+    assert flag_history(any_context, KEY, actor=MIA)[0].action == "declare"
+    assert [each.key for each in list_flags(any_context, venture="apollo", actor=MIA)] == [KEY]
 
 
 def test_the_catalog_proposes_where_changes_need_approval_and_does_so_once(any_context, tmp_path):
@@ -351,7 +351,7 @@ def test_the_catalog_proposes_where_changes_need_approval_and_does_so_once(any_c
     changed = CATALOG.replace("team-checkout", "team-payments")
     assert apply(any_context, folder, changed, approval="true")[KEY] == "proposed"
     assert apply(any_context, folder, changed, approval="true")[KEY] == "proposed"
-    (waiting,) = read_flag(any_context, KEY).waiting
+    (waiting,) = read_flag(any_context, KEY, actor=MIA).waiting
     approve_change(any_context, KEY, waiting.id, actor=TOM)
     assert current(any_context).spec.owner == "team-payments"
     assert apply(any_context, folder, changed, approval="true")[KEY] == "unchanged"

@@ -14,6 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from productops.adapters.prefect_api import auth_header
+from productops.adapters.prefect_auth import prefect_auth
 from productops.cli.stack import prefect_database
 from productops.cli.stack.environment import prefect_server_environment
 from productops.cli.stack.home import prepare_home
@@ -46,14 +48,16 @@ def test_the_server_starts_for_the_stack_alone_and_ends_with_it(tmp_path: Path) 
         state = home / "run" / "stack.json"
         until(lambda: state.exists() and json.loads(state.read_text())["phase"] == "running", timeout_s=90)
         server = json.loads(state.read_text())["processes"][0]["pid"]
-        ui = httpx.get(f"{url}/ui-settings").json()
-        assert ui["api_url"] == f"{url}/api"
+        ui = httpx.get(f"{url}/prefect/ui-settings").json()
+        assert ui["api_url"] == f"http://127.0.0.1:{base}/prefect/api"
         assert ui["csrf_enabled"] is True
-        refused = httpx.post(f"{url}/api/deployments/filter", json={})
+        ours = auth_header(prefect_auth(Settings(home=home)))
+        refused = httpx.post(f"{url}/api/deployments/filter", json={}, headers=ours)
         assert refused.status_code == 403
         client = str(uuid.uuid4())
-        token = httpx.get(f"{url}/api/csrf-token", params={"client": client}).json()["token"]
-        headers = {"Prefect-Csrf-Token": token, "Prefect-Csrf-Client": client}
+        assert httpx.get(f"{url}/api/csrf-token", params={"client": client}).status_code == 401
+        token = httpx.get(f"{url}/api/csrf-token", params={"client": client}, headers=ours).json()["token"]
+        headers = ours | {"Prefect-Csrf-Token": token, "Prefect-Csrf-Client": client}
         assert httpx.post(f"{url}/api/deployments/filter", json={}, headers=headers).json() == []
         elsewhere = {"Origin": "http://evil.example", "Access-Control-Request-Method": "POST"}
         assert "access-control-allow-origin" not in httpx.options(f"{url}/api/flows/", headers=elsewhere).headers
