@@ -63,7 +63,7 @@ class Target:
         context = {"targetingKey": f"user-{number * 7919 % 100_003}", "country": ("NZ", "DE", "US")[number % 3], "plan": "free"}
         body = json.dumps({"context": context}).encode()
         path = self.path.replace("{flag}", f"flag-{number % FLAGS:03}")
-        head = f"POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}\r\ncontent-type: application/json\r\n"
+        head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {TOKEN}\r\ncontent-type: application/json\r\n"
         return head.encode() + f"content-length: {len(body)}\r\n\r\n".encode() + body
 
 
@@ -156,7 +156,7 @@ def pushes(context: Context, port: int, count: int) -> list[float]:
     """Milliseconds from the commit of a change, made by this process, to the event at a client of the API."""
     taken = []
     with socket.create_connection((LOOPBACK, port), timeout=5) as client:
-        client.sendall(f"GET /ofrep/v1/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}\r\n\r\n".encode())
+        client.sendall(f"GET /ofrep/v1/events HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {TOKEN}\r\n\r\n".encode())
         heard = b""
         while b"retry:" not in heard:
             heard += client.recv(4096)

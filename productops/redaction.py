@@ -18,7 +18,7 @@ _LOOKS = (
     (re.compile(r"(?P<keep>[a-z][a-z0-9+.-]*://[^\s/:@'\"]*:)[^\s@'\"]+(?=@)", re.IGNORECASE), r"\g<keep>" + BLANK),
     # a digit, a stroke or padding tells a credential from the next word of a sentence
     (re.compile(r"\b(?P<keep>bearer|basic)\s+(?!realm=)(?=[^\s]*[0-9=_])[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE), r"\g<keep> " + BLANK),
-    (re.compile(r"\bpo_[A-Za-z0-9_.-]{12,}"), "po_" + BLANK),
+    (re.compile(r"\bpo_[0-9a-f]{8,}_[A-Za-z0-9_-]{4,}"), "po_" + BLANK),
     (re.compile(r"(?P<keep>/login\?code=)[A-Za-z0-9_-]+"), r"\g<keep>" + BLANK),
     (
         re.compile(

@@ -13,9 +13,9 @@ from productops.api import paging
 from productops.api.access import allowed
 from productops.api.release import BASE
 from productops.api.wiring import ActorDep, ContextDep
-from productops.domain.catalog_compliance import Severity
 from productops.domain.governance_access import Operation
-from productops.domain.governance_compliance import ComplianceCheck, Finding, FindingState, Outcome, Waiver
+from productops.domain.governance_compliance import ComplianceCheck, Finding, Outcome, Waiver
+from productops.domain.governance_compliance_words import FindingState, Severity
 from productops.store.governance_compliance import FindingFilter
 from productops.usecases import governance_compliance
 from productops.usecases.governance_compliance import ControlView, Remedies

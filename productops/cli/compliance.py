@@ -11,8 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from productops.cli.release import ApiUrl, AsJson, Home, api
-from productops.domain.catalog_compliance import Severity
-from productops.domain.governance_compliance import FindingState
+from productops.domain.governance_compliance_words import FindingState, Severity
 
 COMPLIANCE = "/api/v1/product-ops/compliance"
 VIOLATED_EXIT = 3

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from productops.domain.governance_compliance_words import Severity
 from productops.domain.release import Environment
 
 Word = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 Days = Annotated[float, Field(gt=0, le=3650)]
-
-
-class Severity(StrEnum):
-    """How bad it is when a control does not hold."""
-
-    LOW = "low"
-    MEDIUM = "medium"
-    HIGH = "high"
-    CRITICAL = "critical"
 
 
 class _Strict(BaseModel):

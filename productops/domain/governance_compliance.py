@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from productops.domain.catalog_compliance import ControlSpec, Severity
+from productops.domain.catalog_compliance import ControlSpec
+from productops.domain.governance_compliance_words import FindingState, Severity
 
 INSTALLATION = "installation"
 WAIVER_MAX = timedelta(days=366)
@@ -22,14 +23,6 @@ class Outcome(StrEnum):
     KEPT = "kept"
     VIOLATED = "violated"
     UNCHECKED = "unchecked"
-
-
-class FindingState(StrEnum):
-    """Where a finding stands."""
-
-    OPEN = "open"
-    WAIVED = "waived"
-    RESOLVED = "resolved"
 
 
 @dataclass(frozen=True, slots=True)

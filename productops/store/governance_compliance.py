@@ -12,8 +12,9 @@ from sqlalchemy import Row, Select, delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from productops.domain.catalog_compliance import ControlEntry, ControlSpec, Severity
-from productops.domain.governance_compliance import ComplianceCheck, Control, ControlResult, Deviation, Finding, FindingState, Waiver
+from productops.domain.catalog_compliance import ControlEntry, ControlSpec
+from productops.domain.governance_compliance import ComplianceCheck, Control, ControlResult, Deviation, Finding, Waiver
+from productops.domain.governance_compliance_words import FindingState, Severity
 from productops.errors import ConflictError, NotFoundError
 from productops.store.identity import new_id
 from productops.store.tables import CatalogRevision, ComplianceCheckRow, ControlRow, FindingRow, WaiverRow

@@ -18,13 +18,13 @@ from productops.domain.governance_compliance import (
     ControlResult,
     Deviation,
     Finding,
-    FindingState,
     Looked,
     Outcome,
     Waiver,
     difference,
     fingerprint,
 )
+from productops.domain.governance_compliance_words import FindingState
 from productops.domain.release import Environment
 from productops.errors import AuditBrokenError, ConflictError, InvalidInputError, NotFoundError
 from productops.ports import AnchorBook, AnchorSigner

@@ -13,7 +13,8 @@ from productops.adapters.catalog_files import load_catalog
 from productops.domain.catalog_approvals import Action
 from productops.domain.governance_access import MACHINE, Grant, Principal, Role
 from productops.domain.governance_approvals import ApprovalRequest, ApprovalState, Review, Signature
-from productops.domain.governance_compliance import FindingState, Outcome
+from productops.domain.governance_compliance import Outcome
+from productops.domain.governance_compliance_words import FindingState
 from productops.domain.release import Phase, Release
 from productops.domain.release_windows import Bypass
 from productops.domain.strategies.names import Strategy

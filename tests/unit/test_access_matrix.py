@@ -41,7 +41,8 @@ MAY = {
     "metric.write": "driea", "router.restart": "riea", "approval.read": "vdriea", "approval.sign": "riea",
     "approval.override": "ea", "change.read": "vdriea", "audit.read": "riea", "audit.anchor": "ea", "audit.erase": "a",
     "bundle.read": "driea", "compliance.read": "vdriea", "compliance.check": "rea", "compliance.waive": "ea",
-    "webhook.read": "rea", "webhook.send": "drea", "webhook.manage": "a", "token.own": "vdriea", "access.read": "ea",
+    "webhook.read": "rea", "webhook.send": "drea", "webhook.retry": "rea", "webhook.manage": "a",
+    "token.own": "vdriea", "access.read": "ea",
     "access.manage": "a", "prefect.read": "vdriea", "prefect.manage": "a",
 }  # fmt: skip
 

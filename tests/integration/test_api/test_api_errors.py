@@ -59,7 +59,7 @@ def test_health_and_documents_need_no_token(shared, path):
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/docs/", "/redoc", f"{OPS}/nothing", f"{OPS}/releases/", f"{OPS}/release/a/b/c", f"{OPS}/releases/%2e%2e/x"]
+    "path", ["/docs/", "/redoc", f"{OPS}/nothing", f"{OPS}/releases/", f"{OPS}/release/a/b/c", f"{OPS}/releases/%2e%2e/x"]
 )
 def test_an_unknown_path_is_a_problem(shared, path):
     assert is_problem(shared.client.get(path), 404, "not-found")
