@@ -43,6 +43,15 @@ def assert_lapsed(shop: Shop, release_id: str) -> Release:
     return ended
 
 
+def assert_told_once(stack: RealStack, release_id: str) -> None:
+    """The audit has the way of a release to its users, and nothing of a roll back."""
+    told = [a for a in stack.audit_of(release_id) if a not in {"release.resumed", "release.claimed", "release.extended"}]
+    assert told[0] == "release.requested"
+    assert told[-1] == "release.promoted"
+    assert not {a for a in told if "roll" in a}
+    assert told.count("release.promoted") == told.count("release.promoting") == 1
+
+
 def assert_goes_on(shop: Shop, release_id: str) -> None:
     """The rollout comes to the end that it deserves."""
     stack = shop.stack
@@ -50,7 +59,7 @@ def assert_goes_on(shop: Shop, release_id: str) -> None:
     assert promoted.cause is None
     assert stack.await_settled().baseline_version == shop.candidate
     assert stack.detail(release_id)["incidents"] == []
-    assert [a for a in stack.audit_of(release_id) if a != "release.resumed"] == ["release.requested", "release.promoted"]
+    assert_told_once(stack, release_id)
     switched = time.monotonic()
     until(lambda: len([r for r in shop.users.since(switched) if r.error is None]) > 20, what="users after the promotion")
     assert set(shop.users.versions_since(switched)) == {shop.candidate}

@@ -10,7 +10,7 @@ from benchmarks.fleet.releases import FleetStack, release_all, visitors
 from benchmarks.release.stack import prepared
 from tests.integration.test_stack.lab import free_port_base
 
-SERVICES = 6
+SERVICES = 4
 
 
 @pytest.mark.slow
