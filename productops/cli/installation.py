@@ -38,7 +38,8 @@ def connect(home: Path | None, api_url: str | None) -> ApiClient:
     token = token or token_file.read(settings.home) or ""
     if not token:
         raise NotRunningError(f"nothing ever ran in {settings.home}: start it with `productops up`, or name its home with --home")
-    return ApiClient(url, token, trust_env=not local)
+    certificate = settings.tls_certificate if local and url.startswith("https") else None
+    return ApiClient(url, token, trust_env=not local, certificate=certificate)
 
 
 def own_token(settings: Settings) -> str:

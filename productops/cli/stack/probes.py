@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -42,7 +43,13 @@ def file_probe(path: Path) -> Probe:
 
 def _answers(url: str) -> bool:
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port or 80, timeout=TIMEOUT_S)
+    host, port = parts.hostname or "127.0.0.1", parts.port or 80
+    connection: http.client.HTTPConnection
+    if parts.scheme == "https":
+        # Whether it lives, no more: nothing secret is sent, and its certificate is made out to another name than this machine's loopback.
+        connection = http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S, context=ssl._create_unverified_context())  # noqa: S323, SLF001
+    else:
+        connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
     try:
         connection.request("GET", parts.path or "/")
         return connection.getresponse().status == 200

@@ -15,6 +15,8 @@ from threading import Thread
 import httpx
 import pytest
 
+from productops.cli.api_client import ApiClient
+from productops.cli.stack.probes import http_probe
 from productops.domain.governance_access import Grant, Operation, Role
 from productops.errors import SettingsError, UnauthorizedError
 from productops.settings import Settings, load_settings
@@ -285,6 +287,12 @@ def test_with_a_certificate_the_api_speaks_tls_and_nothing_else(tmp_path: Path) 
             assert "; Secure" in answer.headers.get_list("set-cookie")[0]
             with pytest.raises(httpx.HTTPError):
                 client.get(f"http://127.0.0.1:{settings.api_port}/healthz")
+        assert http_probe(f"{settings.api_url}/healthz").passes()
+        ours = ApiClient(settings.api_url, TOKEN, certificate=certificate)
+        assert ours.get("/api/v1/access/me")["name"] == "owner"
+        ours.close()
+        with pytest.raises(SettingsError, match="PRODUCTOPS_TLS_CERTIFICATE"):
+            ApiClient(settings.api_url, TOKEN, certificate=tmp_path / "nothing.pem")
     finally:
         server.should_exit = True
         thread.join(10)
