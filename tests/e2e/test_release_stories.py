@@ -187,7 +187,7 @@ def test_the_form_in_prefect_offers_the_services_and_another_is_refused_with_the
     deployment = prefect.http.get("/deployments/name/release/release").raise_for_status().json()
     assert set(deployment["parameter_openapi_schema"]["properties"]["service"]["enum"]) == {"shop", "quiet", "checkout"}
     state = prefect.await_state(prefect.start(service="nosuch", version="1.1.0"), "Refused")["state"]
-    assert "there is no service 'nosuch'; known: quiet, shop" in state["message"]
+    assert "there is no service 'nosuch'; known: checkout, quiet, shop" in state["message"]
 
 
 def test_a_version_that_nobody_visits_waits_for_a_person_who_lets_it_go_on(shop: Shop) -> None:
