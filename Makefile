@@ -34,13 +34,13 @@ down: $(VENV)/.installed  ## end what make up and make demo started
 	@$(UNPREFECT) $(BIN)/productops down $(ARGS)
 	@test ! -d .demo || $(UNPREFECT) $(BIN)/productops down --home "$(CURDIR)/.demo"
 
-# Most tests wait for real seconds to pass, so several files run at once; the end-to-end tests have the machine for themselves.
+# Most tests wait for real seconds to pass, so several files run at once; those that measure have the machine for themselves.
 test: $(VENV)/.installed  ## the whole suite
 ifdef ARGS
 	@$(UNPREFECT) $(BIN)/python -m pytest -q $(ARGS)
 else
-	@$(UNPREFECT) $(BIN)/python -m pytest -q -n 4 --dist loadfile tests/unit tests/integration
-	@$(UNPREFECT) $(BIN)/python -m pytest -q tests/e2e
+	@$(UNPREFECT) $(BIN)/python -m pytest -q -n 4 --dist loadfile -m "not alone" tests/unit tests/integration
+	@$(UNPREFECT) $(BIN)/python -m pytest -q -m alone tests
 endif
 
 check: $(VENV)/.installed  ## lint, types, import contracts, dependencies and what is known against them, spelling

@@ -10,7 +10,7 @@ from tests.e2e.real_stack import RealStack
 from tests.e2e.users import Users
 
 pytestmark = pytest.mark.slow
-SAMPLE = 5
+SAMPLE = 3
 
 
 def test_whatever_is_killed_and_whenever_users_are_safe_and_the_records_are_whole(stack: RealStack, users: Users) -> None:

@@ -123,6 +123,7 @@ def loaded(site: Site, seconds: float = 2.0) -> Tally:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("trouble", ["failing", "slow", "dead", "silent"])
 def test_users_do_not_notice_a_shadow_that_is(site: Site, trouble: str) -> None:
     old, new = site.backend("old"), site.backend("new")
@@ -133,14 +134,19 @@ def test_users_do_not_notice_a_shadow_that_is(site: Site, trouble: str) -> None:
     else:
         new.delay_s = 60.0 if trouble == "silent" else 0.5
     added = []
-    for generation in range(1, 7, 2):  # other programs may take the machine for a moment: the shadow's own share shows in the best
+    for generation in range(1, 19, 3):  # other programs may take the machine for a moment: the shadow's own share shows in the best
         site.router.apply([canary(old, new, 0, generation=generation)])
         quiet = loaded(site)
         site.router.apply(mirrored(old, new, generation=generation + 1))
         noisy = loaded(site)
         assert noisy.failed == 0
-        added.append(p99(noisy) - p99(quiet))
-        print(f"shadow {trouble}: users' p99 {p99(quiet) * 1000:.1f} → {p99(noisy) * 1000:.1f} ms, 0 of {noisy.total} failed")
+        site.router.apply([canary(old, new, 0, generation=generation + 2)])
+        again = loaded(site)  # what differs between the two without a shadow is not the shadow's
+        added.append(p99(noisy) - max(p99(quiet), p99(again)))
+        print(
+            f"shadow {trouble}: users' p99 {p99(quiet) * 1000:.1f} → {p99(noisy) * 1000:.1f} → {p99(again) * 1000:.1f} ms, "
+            f"0 of {noisy.total} failed"
+        )
         if added[-1] < 0.010:
             return
     raise AssertionError(f"a shadow that is {trouble} adds {added} s to users' p99")

@@ -18,6 +18,7 @@ import pytest
 
 from examples.load import Action, LoadConfig, LoadReport, Response, Spacing, TransportError, run_load
 
+pytestmark = pytest.mark.alone  # it is told by the clock whether the generator kept its promise
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (Action("page", "/page"),)
 Answer = Callable[[int, str], Awaitable[bytes | None]]
@@ -135,7 +136,7 @@ def test_slow_answers_do_not_lower_the_rate_of_an_open_loop() -> None:
         return reply()
 
     report, _, _ = run(answer, rate=200, duration_s=0.5, spacing=Spacing.EVEN)
-    assert 97 <= report.requests <= 103
+    assert 97 <= report.requests <= 200 * max(0.5, report.duration_s) + 3
     assert report.unfinished == 0
 
 

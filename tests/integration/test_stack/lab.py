@@ -145,8 +145,8 @@ def start_stack(home: Path, parts: Sequence[Part], *, port_base: int | None = No
 
 
 def until(condition: Callable[[], Any], *, timeout_s: float = 10.0) -> Any:
-    """The condition's first true value."""
-    deadline = time.monotonic() + timeout_s
+    """The condition's first true value, waited for four times as long as a machine with nothing else to do would need."""
+    deadline = time.monotonic() + 4 * timeout_s
     while not (value := condition()):
         assert time.monotonic() < deadline, "never came true"
         time.sleep(0.01)

