@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from productops.api import problems
 from productops.api.access import PRINCIPAL, Authenticator, is_public
 from productops.api.governance_access_limits import Buckets, Left
+from productops.api.governance_access_streams import OpenConnection
 from productops.api.governance_access_ways import has_credentials
 from productops.domain.governance_access import Principal
 from productops.errors import ProductOpsError, TooManyRequestsError, UnauthorizedError
@@ -27,9 +28,10 @@ BODY_BYTES_MAX = 1_048_576
 DRAIN_BYTES_MAX = 8 * BODY_BYTES_MAX
 DRAIN_TIMEOUT_S = 2
 BODY_TIMEOUT_S = 30.0
-TOO_LARGE = f"a body has at most {BODY_BYTES_MAX:,} bytes"
 HOW_TO_CALL = "send the header `Authorization: Bearer <token>`; the token of a local installation is in its home folder"
 UNKNOWN = "this token, or session, is unknown, has expired or was revoked; " + HOW_TO_CALL
+# Reports of tests and scanners are the one thing that is larger; a setting says how much.
+UPLOAD_PATH = "/api/v1/product-ops/quality/validate"
 # Flags have a limit of their own, for all of their callers together.
 _UNLIMITED = "/ofrep/"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -96,6 +98,7 @@ class Gate:
         self._app = app
         self._authenticator = authenticator
         self._body_timeout_s = body_timeout_s
+        self._upload_bytes_max = known.quality_upload_mb * 1_048_576
         self._requests = Buckets(per_s=known.requests_per_s, burst=max(known.requests_burst, known.requests_per_s))
         self._failures = Buckets(per_s=known.failed_authentications_per_min / 60, burst=known.failed_authentications_per_min)
 
@@ -118,9 +121,15 @@ class Gate:
                 await _refuse(TooManyRequestsError(wait, retry_after_s=left.retry_s), scope, receive, self._counting(send, left))
                 return
             send = self._counting(send, left)
+        if principal is not None and scope.get("method", "GET") == "GET":  # streams and sockets
+            held = OpenConnection(scope, receive, send, principal, self._authenticator)
+            receive, send = held.receive, held.send
         if scope["type"] == "http":
             headers = Headers(scope=scope)
-            receive = _limited(receive, announced=headers.get("content-length", ""), timeout_s=self._body_timeout_s)
+            bytes_max = self._upload_bytes_max if scope["path"] == UPLOAD_PATH else BODY_BYTES_MAX
+            receive = _limited(
+                receive, announced=headers.get("content-length", ""), timeout_s=self._body_timeout_s, bytes_max=bytes_max
+            )  # fmt: skip
         await self._app(scope, receive, send)
 
     async def _known(self, scope: Scope) -> Principal:
@@ -165,7 +174,7 @@ async def _refuse(error: ProductOpsError, scope: Scope, receive: Receive, send: 
     await problems.from_error(error)(scope, receive, send)
 
 
-def _limited(receive: Receive, *, announced: str, timeout_s: float) -> Receive:
+def _limited(receive: Receive, *, announced: str, timeout_s: float, bytes_max: int = BODY_BYTES_MAX) -> Receive:
     """``receive`` that refuses a body past the limit as soon as that is known, and one that does not come."""
     seen, complete = 0, False
     length = int(announced[:20]) if announced.isdecimal() else 0
@@ -174,17 +183,18 @@ def _limited(receive: Receive, *, announced: str, timeout_s: float) -> Receive:
         nonlocal seen, complete
         if complete:  # what comes now is the end of the connection, whenever that is
             return await receive()
-        if length > DRAIN_BYTES_MAX:
-            raise HTTPException(413, TOO_LARGE)
+        too_large = f"a body has at most {bytes_max:,} bytes"
+        if length > max(DRAIN_BYTES_MAX, bytes_max):
+            raise HTTPException(413, too_large)
         with anyio.move_on_after(timeout_s) as patience:
             message = await receive()
         if patience.cancelled_caught:
             raise HTTPException(408, f"the body did not come within {timeout_s:g} s")
         seen += len(message.get("body", b""))
         complete = not message.get("more_body", False)
-        if max(seen, length) > BODY_BYTES_MAX:
+        if max(seen, length) > bytes_max:
             await _drain(receive, message)
-            raise HTTPException(413, TOO_LARGE)
+            raise HTTPException(413, too_large)
         return message
 
     return limited

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from starlette.datastructures import Headers
 
-from productops.api import governance_access_ways
+from productops.api import governance_access_streams, governance_access_ways
 from productops.api.access import chosen_token, make_authenticator
 from productops.api.governance_access_limits import Buckets
 from productops.api.governance_access_ways import StoredTokens
@@ -66,6 +66,23 @@ def test_a_revocation_holds_within_five_seconds(api, monkeypatch):
         refused = mia.get(f"{ACCESS}/me")
     assert (refused.status_code, refused.json()["slug"]) == (401, "unauthorized")
     assert "expired or was revoked" in refused.json()["detail"]
+
+
+def test_a_stream_that_is_open_ends_when_its_token_is_revoked(api, monkeypatch):
+    monkeypatch.setattr(governance_access_ways, "KNOWN_S", 0.2)
+    monkeypatch.setattr(governance_access_streams, "ASK_EVERY_S", 0.2)
+    api.streams.heartbeat_s = 0.1
+    token = person_token(api.context, "mia", Grant(Role.VIEWER))
+    with client_of(api.settings, token) as mia, mia.stream("GET", f"{OPS}/events/stream") as stream:
+        lines = stream.iter_lines()
+        assert next(lines).startswith("retry:")
+        for _ in range(8):  # it goes on for longer than it is believed without being asked
+            next(lines)
+        revoke_token(api.context, token.split("_")[1], reason="lost", actor=SOMEBODY)
+        began = time.monotonic()
+        assert len(list(lines)) < 200
+        assert time.monotonic() - began < 10
+    assert api.client.get(f"{OPS}/releases").status_code == 200
 
 
 def test_a_token_is_read_once_in_five_seconds(context):
