@@ -39,8 +39,11 @@ Value = TypeVar("Value")
 
 
 def until(condition: Callable[[], Value], *, within_s: float = 30.0, what: str = "this") -> Value:
-    """The condition's first true value. An API, Prefect or store that is away for a moment counts as not yet."""
-    deadline = time.monotonic() + within_s
+    """The condition's first true value. An API, Prefect or store that is away for a moment counts as not yet.
+
+    ``within_s`` is what a machine with nothing else to do takes at most; others get three times as long.
+    """
+    deadline = time.monotonic() + 3 * within_s
     trouble = ""
     while True:
         try:

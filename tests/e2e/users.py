@@ -39,7 +39,7 @@ class Users:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         self._ready.set()
         config = LoadConfig(
-            url=self.url, host=self.host, rate=self.rate, duration_s=None, users=400, spacing=Spacing.POISSON, timeout_s=5.0, drain_s=1.0,
+            url=self.url, host=self.host, rate=self.rate, duration_s=None, users=400, spacing=Spacing.POISSON, timeout_s=30.0, drain_s=1.0,
             version_header=self.header,
         )  # fmt: skip
         await run_load(config, self.responses.append, stop=self._stop)
