@@ -52,7 +52,7 @@ class OpenConnection:
 
     async def receive(self) -> Message:
         """What the caller sends; that it left, once the connection has ended."""
-        mine, ended = asyncio.ensure_future(self._receive()), asyncio.ensure_future(self._ended.wait())  # type: ignore[arg-type]
+        mine, ended = asyncio.ensure_future(self._receive()), asyncio.ensure_future(self._ended.wait())
         try:
             await asyncio.wait({mine, ended}, return_when=asyncio.FIRST_COMPLETED)
             if mine.done():
