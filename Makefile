@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 UNPREFECT := env $$(env | sed -n 's/^\(PREFECT_[A-Za-z0-9_]*\)=.*/-u \1/p') -u PYTHONPATH -u PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test check bench docs clean lock format
+.PHONY: help install demo up down test check quality bench docs clean lock format
 
 help:  ## what can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
@@ -39,8 +39,9 @@ test: $(VENV)/.installed  ## the whole suite
 ifdef ARGS
 	@$(UNPREFECT) $(BIN)/python -m pytest -q $(ARGS)
 else
-	@$(UNPREFECT) $(BIN)/python -m pytest -q -n 4 --dist loadfile -m "not alone" tests/unit tests/integration
-	@$(UNPREFECT) $(BIN)/python -m pytest -q -m alone tests
+	@rm -f build/quality/junit-*.xml
+	@$(UNPREFECT) $(BIN)/python -m pytest -q -n 4 --dist loadfile -m "not alone" --junitxml=build/quality/junit-together.xml tests/unit tests/integration
+	@$(UNPREFECT) $(BIN)/python -m pytest -q -m alone --junitxml=build/quality/junit-alone.xml tests
 endif
 
 check: $(VENV)/.installed  ## lint, types, import contracts, dependencies and what is known against them, spelling
@@ -51,6 +52,14 @@ check: $(VENV)/.installed  ## lint, types, import contracts, dependencies and wh
 	@$(BIN)/deptry .
 	@$(BIN)/codespell
 	@$(BIN)/python .ci/audit.py
+
+quality: $(VENV)/.installed  ## judge what make test left by the gates of .ci/quality.yaml
+	@$(BIN)/ruff check --quiet --exit-zero --output-format sarif --output-file build/quality/ruff.sarif .
+	@$(BIN)/python .ci/parts.py build/quality/parts.cdx.json
+	@$(UNPREFECT) $(BIN)/productops quality validate --offline --policy .ci/quality.yaml --service productops \
+	  --version "$$($(BIN)/python -c 'from importlib.metadata import version; print(version("productops"))')" \
+	  --junit 'build/quality/junit-*.xml' --sarif build/quality/ruff.sarif --sbom build/quality/parts.cdx.json \
+	  --markdown "$${GITHUB_STEP_SUMMARY:-build/quality/summary.md}"
 
 bench: $(VENV)/.installed  ## measure; prints ratios beside named references
 	@$(UNPREFECT) $(BIN)/python -m benchmarks $(ARGS)

@@ -17,6 +17,7 @@ from types import FrameType
 from benchmarks import api, api_fuzz, audit, flags, outbox, router
 from benchmarks.figures import RESULTS, Figure, console, show, write
 from benchmarks.fleet import suite as fleet
+from benchmarks.quality import suite as quality
 from benchmarks.release import suite as release
 from benchmarks.release.stack import BenchError, default_home
 
@@ -141,9 +142,14 @@ def run_outbox(arguments: argparse.Namespace) -> list[Figure]:
     return outbox.run(quick=arguments.quick)
 
 
+def run_quality(arguments: argparse.Namespace) -> list[Figure]:
+    """Flaky tests in histories whose truth is known, and steps in benchmark noise."""
+    return quality.run(quick=arguments.quick)
+
+
 SUITES: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
     "router": run_router, "flags": run_flags, "judge": run_judge, "audit": run_audit, "release": run_release, "fleet": run_fleet,
-    "api": run_api, "outbox": run_outbox, "api-fuzz": run_api_fuzz,
+    "api": run_api, "outbox": run_outbox, "api-fuzz": run_api_fuzz, "quality": run_quality,
 }  # fmt: skip
 
 

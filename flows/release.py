@@ -15,6 +15,7 @@ from productops.domain.strategies.plan import OnInconclusive, PromoteOn
 from productops.errors import ApprovalNeededError, LeaseLostError, ProductOpsError, TakenOverError
 from tasks import approvals, claims
 from tasks import release as steps
+from tasks import release_quality as quality
 from tasks import release_report as report
 
 
@@ -98,6 +99,7 @@ async def _see_through(planned: Release) -> Release:
 
 async def _roll_out(planned: Release) -> Release:
     """Deploy, then step by step; the first step that may not go on ends in the baseline."""
+    await quality.pass_gates(planned)
     candidate = await steps.deploy_candidate(planned)
     for index, step in enumerate(planned.steps):
         shifted = await steps.shift(candidate, index, step.title)

@@ -117,6 +117,15 @@ class Settings(BaseSettings):
     webhook_retention_s: int = Field(
         default=2_592_000, ge=3_600, description="How long webhooks that came in, and those delivered, are kept; dead ones stay."
     )
+    quality_upload_mb: int = Field(
+        default=200, ge=1, le=1024, description="Largest reports of tests and scanners handed in at once, MiB; twice that goes to disk."
+    )
+    quality_reports: Path | None = Field(
+        default=None, description="Folder whose files callers may name in place of sending them to be judged; empty: none."
+    )
+    quality_allow_private: bool = Field(
+        default=False, description="Reports may be fetched from loopback and private addresses, and without TLS; never a cloud's metadata."
+    )
     secrets: Path | None = Field(
         default=None, description="Folder with one file for each secret the catalog names, best mode 600; empty: secrets in the home."
     )
@@ -183,6 +192,11 @@ class Settings(BaseSettings):
     def sqlalchemy_url(self) -> str:
         """The store's URL with the SQLite default filled in."""
         return self.database_url or f"sqlite:///{self.home / 'productops.db'}"
+
+    @property
+    def quality_folder(self) -> Path:
+        """Where reports wait to be judged."""
+        return self.home / "quality-uploads"
 
     @property
     def secret_folder(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -30,6 +31,9 @@ from productops.api import (
     ofrep,
     ofrep_events,
     problems,
+    quality,
+    quality_backtest,
+    quality_learning,
     release,
     release_backtest,
     release_bundle,
@@ -49,6 +53,7 @@ from productops.api.governance_webhooks_worker import webhooks_running
 from productops.api.middleware import Gate, RequestScope
 from productops.api.ofrep_access import StreamKey
 from productops.api.ofrep_door import flags_running, install_door
+from productops.api.quality_worker import quality_running
 from productops.api.streams import Streams
 from productops.api.xds import Xds, xds_token
 from productops.settings import Settings
@@ -68,6 +73,7 @@ TAGS = [
     {"name": "approvals", "description": "Who has to sign what: requests, signatures, refusals, overrides and their reviews."},
     {"name": "changes", "description": "Change records: what was changed, how risky it was, who approved it, how it ended."},
     {"name": "compliance", "description": "What has to hold, what does not, and what is borne for a time."},
+    {"name": "quality", "description": "May a version go out? Gates, flaky tests, performance, and what would make tests better."},
     {"name": "webhooks", "description": "What other systems tell us, and what we tell them; nothing is lost on either way."},
     {"name": "monitoring", "description": "Health of this program."},
 ]
@@ -85,7 +91,7 @@ PARTS = (
     ofrep, release_backtest, release, release_events, release_events_all, services, deployment_ops, deployment_ops_read, incident, health,
     docs_pages, evidence, governance_access, governance_audit, governance_compliance, release_bundle, governance_login_api, release_flags,
     ofrep_events, release_windows, release_train, governance_approvals, governance_approvals_page, governance_changes,
-    governance_webhooks_intake, governance_webhooks,
+    governance_webhooks_intake, governance_webhooks, quality, quality_backtest, quality_learning,
 )  # fmt: skip
 
 
@@ -94,6 +100,8 @@ def _equip(app: FastAPI, context: Context, settings: Settings, token: str) -> No
     app.state.context = context
     app.state.token = token
     app.state.streams = Streams()
+    app.state.settings = settings
+    app.state.quality_news = threading.Event()
     app.state.database_url = settings.sqlalchemy_url
     app.state.schema_checked = False
     app.state.audit_key = settings.anchor_key
@@ -110,7 +118,7 @@ def create_app(context: Context, settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with flags_running(app), uses_written(authenticator), webhooks_running(app, settings):
+        async with flags_running(app), uses_written(authenticator), webhooks_running(app, settings), quality_running(app, settings):
             yield
         context.store.close()
         if isinstance(context.orchestrator, PrefectApi):

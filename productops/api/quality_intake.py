@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from json import JSONDecodeError
 from pathlib import Path
@@ -23,7 +23,7 @@ from productops.domain.quality_runs import QualityRun, QualitySource, Upload
 from productops.errors import InvalidInputError
 from productops.settings import Settings
 from productops.usecases.context import Actor, Context
-from productops.usecases.quality_uploads import accept_upload, incoming_folder
+from productops.usecases.quality_uploads import accept_upload, check_validate, incoming_folder
 from productops.usecases.quality_validate import ValidateRequest, validate_quality
 
 AT_ONCE_BYTES = 5 * 1024 * 1024
@@ -64,12 +64,15 @@ _FORM_SCHEMA: dict[str, Any] = {
         "files": {"type": "array", "items": {"type": "string", "format": "binary"}},
     },
 }
+# Its own parts are those of the document: the source of a run is in its answers, too.
+_JSON_SCHEMA = ValidateBody.model_json_schema(ref_template="#/components/schemas/{model}")
+_JSON_SCHEMA.pop("$defs")
 DESCRIBED: dict[str, Any] = {
     BYTES_MAX: CEILING_BYTES,
     "requestBody": {
         "required": True,
         "content": {
-            "application/json": {"schema": {"$ref": "#/components/schemas/ValidateBody"}},
+            "application/json": {"schema": _JSON_SCHEMA},
             _FORM: {"schema": _FORM_SCHEMA},
         },
     },
@@ -85,24 +88,26 @@ class Handed:
     size_bytes: int
 
 
-async def take_in(request: Request, settings: Settings, key: str | None) -> Handed:
-    """Read the whole request. Raises: InvalidInputError, NotFoundError, DependencyError, HTTPException for a body of another kind."""
+async def take_in(request: Request, context: Context, settings: Settings, key: str | None, *, actor: Actor) -> Handed:
+    """Read the whole request. Raises: InvalidInputError, NotFoundError, ForbiddenError, DependencyError; HTTPException for another kind."""
     folder = await to_thread.run_sync(incoming_folder, settings.quality_folder)
     try:
-        return await _take_in(request, settings, key, folder)
+        return await _take_in(request, settings, key, folder, may=lambda service: check_validate(context, service, actor=actor))
     except BaseException:
         await to_thread.run_sync(lambda: shutil.rmtree(folder, ignore_errors=True))
         raise
 
 
-async def _take_in(request: Request, settings: Settings, key: str | None, folder: Path) -> Handed:
+async def _take_in(request: Request, settings: Settings, key: str | None, folder: Path, *, may: Callable[[str], None]) -> Handed:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == _FORM:
         async with request.form(max_files=FILES_MAX, max_fields=FIELDS_MAX, max_part_size=FIELD_BYTES_MAX) as form:
             body, files = await _from_form(form)
+            await to_thread.run_sync(may, body.service)
             await to_thread.run_sync(_keep, files, folder)
     elif kind in {"", "application/json"}:
         body = await _from_json(request)
+        await to_thread.run_sync(may, body.service)
         fetcher = ReportFetcher(folder, settings.quality_reports, settings.quality_allow_private, settings.quality_upload_mb * 1_048_576)
         await to_thread.run_sync(lambda: [fetcher.take(reference) for reference in body.artifacts])
     else:
@@ -147,7 +152,8 @@ async def _from_form(form: FormData) -> tuple[ValidateBody, list[UploadFile]]:
 
 def _refused(error: ValidationError) -> RequestValidationError:
     """As a body that the framework reads itself."""
-    return RequestValidationError([{**each, "loc": ("body", *each["loc"])} for each in error.errors(include_url=False, include_context=False)])
+    found = error.errors(include_url=False, include_context=False)
+    return RequestValidationError([{**each, "loc": ("body", *each["loc"])} for each in found])
 
 
 def _keep(files: Sequence[UploadFile], folder: Path) -> None:
@@ -172,7 +178,7 @@ def _keep(files: Sequence[UploadFile], folder: Path) -> None:
 def judge_at_once(context: Context, handed: Handed, *, actor: Actor) -> QualityRun:
     """Parse and judge; the files are gone afterwards. Raises: what ``validate_quality`` does, and QualityInputError."""
     try:
-        return validate_quality(context, handed.request, read_files(kept_files(handed.folder)), actor=actor)
+        return validate_quality(context, handed.request, read_files(kept_files(handed.folder)), actor)
     finally:
         shutil.rmtree(handed.folder, ignore_errors=True)
 

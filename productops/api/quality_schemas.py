@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 from productops.domain.quality import Outcome
 from productops.domain.quality_findings import FindingKind, Severity
 from productops.domain.quality_report import gate_document
-from productops.domain.quality_runs import QualityRun, QualitySource, SignOff, Upload, UploadState, Waiver
+from productops.domain.quality_runs import AppliedPolicy, QualityRun, QualitySource, SignOff, Upload, UploadState, Waiver
 from productops.domain.quality_verdict import GateKind, GateState
 
 
@@ -192,6 +192,12 @@ class QualityWaiverOut(BaseModel):
         return cls.model_validate({name: getattr(waiver, name) for name in cls.model_fields})
 
 
+class WaiverEndBody(BaseModel):
+    """Why a waiver is taken back."""
+
+    reason: str = Field(default="", max_length=2000)
+
+
 class QualityWaiverPage(BaseModel):
     """Waivers, newest first."""
 
@@ -230,3 +236,39 @@ class SignOffOut(BaseModel):
         """The signature as callers see it."""
         own = {"roles": sorted(signed.roles)}
         return cls.model_validate({name: getattr(signed, name) for name in cls.model_fields if name not in own} | own)
+
+
+class GatePolicyOut(BaseModel):
+    """One gate of a policy."""
+
+    name: str
+    kind: GateKind
+    required: bool
+    settings: dict[str, Any] = Field(description="As the catalog has them, with what is left out filled in.")
+
+
+class QualityPolicyOut(BaseModel):
+    """What has to hold before a version goes out."""
+
+    name: str
+    venture: str | None
+    revision: int = Field(description="0: the built-in policy.")
+    description: str
+    gates: list[GatePolicyOut]
+    commands: list[str] = Field(description="Names of the commands that feed the gates.")
+
+    @classmethod
+    def of(cls, applied: AppliedPolicy) -> QualityPolicyOut:
+        """The policy as callers see it."""
+        spec = applied.policy.spec
+        gates = [
+            GatePolicyOut(
+                name=gate.name, kind=GateKind(gate.kind), required=gate.required,
+                settings=gate.model_dump(mode="json", exclude={"name", "kind", "required"}),
+            )
+            for gate in spec.gates
+        ]  # fmt: skip
+        return cls(
+            name=applied.name, venture=applied.policy.metadata.venture, revision=applied.revision, description=spec.description,
+            gates=gates, commands=[command.name for command in spec.commands],
+        )  # fmt: skip

@@ -5,16 +5,26 @@ from __future__ import annotations
 import json
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from productops.errors import DependencyError, InvalidInputError, NotRunningError, ProductOpsError, SettingsError, error_classes
+from productops.errors import (
+    DependencyError,
+    InvalidInputError,
+    NotFoundError,
+    NotRunningError,
+    ProductOpsError,
+    SettingsError,
+    error_classes,
+)
 
 OPS = "/api/v1/product-ops"
 TIMEOUT_S = 20.0
+FILES_TIMEOUT_S = 300.0
 # The server says something every 10 s; a stream that is silent for longer is dead.
 SILENCE_S = 30.0
 TRIES = 4
@@ -64,6 +74,16 @@ class ApiClient:
                     raise
                 time.sleep(0.3 * attempt)
         raise AssertionError  # pragma: no cover - the loop returns or raises
+
+    def post_files(self, path: str, fields: Mapping[str, Any], files: Sequence[tuple[str, Path]], *, key: str | None) -> dict[str, Any]:
+        """Send a form with files under their names; a list in ``fields`` is a field several times. Raises: NotFoundError for a file."""
+        with ExitStack() as opened:
+            try:
+                parts = [("files", (name, opened.enter_context(file.open("rb")))) for name, file in files]
+            except OSError as error:
+                raise NotFoundError(f"{error.filename} cannot be read: {error.strerror}") from error
+            headers = {"Idempotency-Key": key} if key else {}
+            return self._document(self._send("POST", path, data=dict(fields), files=parts, headers=headers, timeout=FILES_TIMEOUT_S))
 
     def get_raw(self, path: str, **query: Any) -> bytes:
         """Read what is no JSON document: a file. ``None`` values are left out of the query."""

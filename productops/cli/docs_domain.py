@@ -20,6 +20,7 @@ from productops.domain.catalog import ServiceEntry, VentureEntry
 from productops.domain.catalog_access import AccessEntry
 from productops.domain.catalog_approvals import ApprovalPolicyEntry
 from productops.domain.catalog_compliance import ControlEntry
+from productops.domain.catalog_quality import QualityPolicy
 from productops.domain.catalog_webhooks import WebhookSourceEntry, WebhookTargetEntry
 from productops.domain.catalog_windows import CalendarEntry, ChangeWindowEntry
 from productops.domain.governance_access import ALLOWED, Operation, Role
@@ -96,7 +97,7 @@ def catalog_page() -> Iterator[str]:
     kinds = (
         ("Venture", VentureEntry), ("Service", ServiceEntry), ("Calendar", CalendarEntry), ("ChangeWindow", ChangeWindowEntry),
         ("Access", AccessEntry), ("ApprovalPolicy", ApprovalPolicyEntry), ("Control", ControlEntry),
-        ("WebhookSource", WebhookSourceEntry), ("WebhookTarget", WebhookTargetEntry),
+        ("WebhookSource", WebhookSourceEntry), ("WebhookTarget", WebhookTargetEntry), ("QualityPolicy", QualityPolicy),
     )  # fmt: skip
     for kind, model in kinds:
         yield from ("", f"## kind: {kind}", "", "| field | type | default | meaning |", "|---|---|---|---|")
@@ -178,6 +179,8 @@ def _default(field: FieldInfo) -> str:
         return ""
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
+    if isinstance(value, dict):
+        return f"`{json.dumps(value)}`"
     if isinstance(value, tuple):
         return f"`{json.dumps([each.model_dump(mode='json') if isinstance(each, BaseModel) else each for each in value])}`"
     return f"`{value.value}`" if isinstance(value, Enum) else f"`{value}`"

@@ -22,6 +22,8 @@ from productops.cli import connections as connection_commands
 from productops.cli import flags as flag_commands
 from productops.cli import incident as incident_commands
 from productops.cli import login as login_commands
+from productops.cli import quality as quality_commands
+from productops.cli import quality_learning as quality_learning_commands
 from productops.cli import release as release_commands
 from productops.cli import router as router_commands
 from productops.cli import train as train_commands
@@ -59,6 +61,8 @@ COMMANDS = (
     compliance_commands,
     incident_commands,
     login_commands,
+    quality_commands,
+    quality_learning_commands,
 )
 for commands in COMMANDS:
     commands.register(app)
@@ -76,7 +80,7 @@ def common(
 
 
 def main() -> None:
-    """Entry point. Exit codes: 0 done; those of errors.py; 70 for what nobody foresaw, with a file to report."""
+    """Entry point. Exit codes: 0 done; those of productops.errors; 70 for what nobody foresaw, with a file to report."""
     try:
         app()
     except ProductOpsError as error:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from productops.cli.api_client import ApiClient
     from productops.cli.release_views import View
 
-# What the shell learns: 0 promoted, or accepted without --wait. Other errors have the exit codes of errors.py.
+# What the shell learns: 0 promoted, or accepted without --wait. Other errors have the exit codes of productops.errors.
 FAILED_EXIT = 3
 ROLLED_BACK_EXIT = 4
 STILL_RUNNING_EXIT = 5

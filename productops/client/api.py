@@ -11,10 +11,11 @@ from productops.client.compliance import ComplianceOperations
 from productops.client.deployment_ops import DeploymentOpsOperations
 from productops.client.flags import FlagsOperations
 from productops.client.monitoring import MonitoringOperations
+from productops.client.quality import QualityOperations
 from productops.client.release import ReleaseOperations
 from productops.client.webhooks import WebhooksOperations
 from productops.client.windows import WindowsOperations
 
 
-class Client(AccessOperations, ApprovalsOperations, AuditOperations, ChangesOperations, ComplianceOperations, DeploymentOpsOperations, FlagsOperations, MonitoringOperations, ReleaseOperations, WebhooksOperations, WindowsOperations):
+class Client(AccessOperations, ApprovalsOperations, AuditOperations, ChangesOperations, ComplianceOperations, DeploymentOpsOperations, FlagsOperations, MonitoringOperations, QualityOperations, ReleaseOperations, WebhooksOperations, WindowsOperations):
     """Every operation of the interface."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from productops.client.approvals_models import (Action, ApprovalOut, ApprovalPage, ApprovalState, CloseBody, LinkOut, OverrideBody, RefusalBody, ReviewOut, ReviewPage, SignatureBody)
+from productops.client.approvals_models import (Action, ApprovalOut, ApprovalPage, ApprovalState, CloseBody, GovernanceApprovalsReviewOut, LinkOut, OverrideBody, RefusalBody, ReviewPage, SignatureBody)
 from productops.client.transport import ServerEvent, Transport, path_part
 
 
@@ -23,9 +23,9 @@ class ApprovalsOperations(Transport):
         found: ReviewPage = self._ask('GET', '/api/v1/product-ops/approvals/reviews', query={'closed': closed, 'after': after, 'limit': limit}).json()
         return found
 
-    def close_approval_review(self, review_id: str, body: CloseBody, *, idempotency_key: str | None = None) -> ReviewOut:
+    def close_approval_review(self, review_id: str, body: CloseBody, *, idempotency_key: str | None = None) -> GovernanceApprovalsReviewOut:
         """Say what you found of an override."""
-        found: ReviewOut = self._ask('POST', f'/api/v1/product-ops/approvals/reviews/{path_part(review_id)}/close', body=body, headers={'Idempotency-Key': idempotency_key}).json()
+        found: GovernanceApprovalsReviewOut = self._ask('POST', f'/api/v1/product-ops/approvals/reviews/{path_part(review_id)}/close', body=body, headers={'Idempotency-Key': idempotency_key}).json()
         return found
 
     def get_approval(self, approval_id: str) -> ApprovalOut:

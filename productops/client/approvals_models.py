@@ -34,7 +34,7 @@ class ApprovalOut(TypedDict):
     decided_by: str
     outcome: str
     page: str
-    reviews: NotRequired[list[ReviewOut]]
+    reviews: NotRequired[list[GovernanceApprovalsReviewOut]]
 
 
 class ApprovalPage(TypedDict):
@@ -48,6 +48,21 @@ ApprovalState = Literal['waiting', 'approved', 'overridden', 'refused', 'expired
 
 class CloseBody(TypedDict):
     """What the one who looked at an override found."""
+    note: str
+
+
+class GovernanceApprovalsReviewOut(TypedDict):
+    """The look that somebody else takes at an override."""
+    id: str
+    approval_id: str
+    subject: str
+    overridden_by: str
+    reason: str
+    opened_at: str
+    due_at: str
+    overdue: bool
+    closed_by: str | None
+    closed_at: str | None
     note: str
 
 
@@ -78,24 +93,9 @@ class RefusalBody(TypedDict):
     content_hash: NotRequired[str | None]
 
 
-class ReviewOut(TypedDict):
-    """The look that somebody else takes at an override."""
-    id: str
-    approval_id: str
-    subject: str
-    overridden_by: str
-    reason: str
-    opened_at: str
-    due_at: str
-    overdue: bool
-    closed_by: str | None
-    closed_at: str | None
-    note: str
-
-
 class ReviewPage(TypedDict):
     """Newest first; ``next`` goes on."""
-    items: list[ReviewOut]
+    items: list[GovernanceApprovalsReviewOut]
     next: str | None
 
 

@@ -44,7 +44,7 @@ class ReleaseOut(TypedDict):
     origin: str
     note: str
     step_index: int
-    steps: list[StepOut]
+    steps: list[ReleaseStepOut]
     plan: dict[str, Any]
     created_at: str
     updated_at: str
@@ -53,10 +53,7 @@ class ReleaseOut(TypedDict):
     flow_run: FlowRunOut | None
 
 
-Role = Literal['viewer', 'developer', 'release-manager', 'incident-commander', 'director', 'admin']
-
-
-class StepOut(TypedDict):
+class ReleaseStepOut(TypedDict):
     """One step of a rollout: as planned, and, once it has begun, as it went."""
     index: int
     title: str
@@ -68,6 +65,9 @@ class StepOut(TypedDict):
     verdict: NotRequired[str | None]
     reason: NotRequired[str]
     summary: NotRequired[dict[str, Any]]
+
+
+Role = Literal['viewer', 'developer', 'release-manager', 'incident-commander', 'director', 'admin']
 
 
 Strategy = Literal['canary', 'blue-green', 'rolling', 'dark-launch', 'feature-toggle']

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from productops.client.compliance_models import (CheckBody, CheckList, ComplianceOut, FindingDetail, FindingOut, FindingPage, FindingState, GovernanceComplianceCheckOut, Severity, WaiverBody)
+from productops.client.compliance_models import (CheckBody, CheckList, ComplianceOut, FindingDetail, FindingOut, FindingPage, FindingState, GovernanceComplianceCheckOut, GovernanceComplianceWordsSeverity, WaiverBody)
 from productops.client.transport import ServerEvent, Transport, path_part
 
 
@@ -28,7 +28,7 @@ class ComplianceOperations(Transport):
         found: GovernanceComplianceCheckOut = self._ask('POST', '/api/v1/product-ops/compliance/check', body=body, headers={'Idempotency-Key': idempotency_key}).json()
         return found
 
-    def list_findings(self, *, state: FindingState | None = None, control: str | None = None, severity: Severity | None = None, venture: str | None = None, owner: str | None = None, limit: int | None = None, after: str | None = None) -> FindingPage:
+    def list_findings(self, *, state: FindingState | None = None, control: str | None = None, severity: GovernanceComplianceWordsSeverity | None = None, venture: str | None = None, owner: str | None = None, limit: int | None = None, after: str | None = None) -> FindingPage:
         """List findings, newest first."""
         found: FindingPage = self._ask('GET', '/api/v1/product-ops/compliance/findings', query={'state': state, 'control': control, 'severity': severity, 'venture': venture, 'owner': owner, 'limit': limit, 'after': after}).json()
         return found

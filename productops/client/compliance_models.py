@@ -27,10 +27,10 @@ class ControlOut(TypedDict):
     title: str
     venture: str | None
     check: str
-    severity: Severity
+    severity: GovernanceComplianceWordsSeverity
     owner: str
     references: list[str]
-    outcome: Outcome | None
+    outcome: GovernanceComplianceOutcome | None
     note: str
     checked_at: str | None
     open: int
@@ -45,7 +45,7 @@ class FindingDetail(TypedDict):
     subject: str
     venture: str | None
     environment: str | None
-    severity: Severity
+    severity: GovernanceComplianceWordsSeverity
     owner: str
     state: FindingState
     sentence: str
@@ -66,7 +66,7 @@ class FindingOut(TypedDict):
     subject: str
     venture: str | None
     environment: str | None
-    severity: Severity
+    severity: GovernanceComplianceWordsSeverity
     owner: str
     state: FindingState
     sentence: str
@@ -97,13 +97,16 @@ class GovernanceComplianceCheckOut(TypedDict):
     results: list[ResultOut]
 
 
-Outcome = Literal['kept', 'violated', 'unchecked']
+GovernanceComplianceOutcome = Literal['kept', 'violated', 'unchecked']
+
+
+GovernanceComplianceWordsSeverity = Literal['low', 'medium', 'high', 'critical']
 
 
 class ResultOut(TypedDict):
     """One control in one check."""
     control: str
-    outcome: Outcome
+    outcome: GovernanceComplianceOutcome
     note: str
     looked_at: int
     opened: int
@@ -111,9 +114,6 @@ class ResultOut(TypedDict):
     resolved: int
     waived: int
     remedied: list[str]
-
-
-Severity = Literal['low', 'medium', 'high', 'critical']
 
 
 class WaiverBody(TypedDict):

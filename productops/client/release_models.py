@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
-from productops.client.common_models import (Cause, Environment, FlowRunOut, Phase, ReleaseOut, StepOut, Strategy)
+from productops.client.common_models import (Cause, Environment, FlowRunOut, Phase, ReleaseOut, ReleaseStepOut, Strategy)
 
 
 class ActiveOut(TypedDict):
@@ -172,7 +172,7 @@ class PlanOut(TypedDict):
     version: str
     baseline_version: str | None
     strategy: Strategy
-    steps: list[StepOut]
+    steps: list[ReleaseStepOut]
     plan: dict[str, Any]
     longest_s: float
     outlook: OutlookOut | None
@@ -214,7 +214,7 @@ class ReleaseDetailOut(TypedDict):
     origin: str
     note: str
     step_index: int
-    steps: list[StepOut]
+    steps: list[ReleaseStepOut]
     plan: dict[str, Any]
     created_at: str
     updated_at: str

@@ -12,6 +12,7 @@ from productops.domain.catalog_analysis import Analysis
 from productops.domain.catalog_approvals import ApprovalPolicyEntry
 from productops.domain.catalog_compliance import ControlEntry
 from productops.domain.catalog_flags import FlagEntry
+from productops.domain.catalog_quality import QualityPolicy
 from productops.domain.catalog_webhooks import WebhookSourceEntry, WebhookTargetEntry
 from productops.domain.catalog_windows import CalendarEntry, ChangeWindowEntry
 from productops.domain.release import Environment
@@ -126,6 +127,11 @@ class Rollout(StrategySections):
     rollback_window_s: float = Field(
         default=86_400, ge=0, le=31_536_000, description="So long after its promotion an incident rolls a release back by itself."
     )
+    quality: Literal["off", "advisory", "required"] | None = Field(
+        default=None,
+        description="Whether the quality gates have to pass before a release: left out, `required` where a QualityPolicy is declared for "
+        "the service and `off` where none is.",
+    )
     quarantine: bool = Field(default=True, description="Bar a rolled-back version until a newer one succeeds or a person insists.")
 
 
@@ -190,7 +196,7 @@ class ServiceEntry(_Strict):
 
 AnyEntry = (
     VentureEntry | ServiceEntry | FlagEntry | CalendarEntry | ChangeWindowEntry | AccessEntry | ApprovalPolicyEntry | ControlEntry
-    | WebhookSourceEntry | WebhookTargetEntry
+    | WebhookSourceEntry | WebhookTargetEntry | QualityPolicy
 )  # fmt: skip
 Entry = Annotated[AnyEntry, Field(discriminator="kind")]
 

@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
 
 Floats = NDArray[np.float64]
 THRESHOLDS = 15
@@ -30,7 +29,7 @@ RANK_BAR = 4.75
 THRESHOLD_BAR = 5.5
 EFFECT_MIN = 0.06
 DEEPER = 1.7  # times the evidence is needed of a step that shows only in a part: a machine's bad hour comes and goes, too
-_QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
+_QUANTILES = np.array([0.1, 0.25, 0.5, 0.75, 0.9])
 BEND_PIECE_MIN = 5
 BEND_PENALTY = 3.0
 _MEMORY_MAX = 20.0
@@ -98,9 +97,9 @@ def _split(x: Floats, *, effect_min: float, bar: float) -> tuple[int, float]:
     n = len(x)
     if n < 2 * PIECE_MIN:
         return 0, 0.0
-    ranks = rankdata(x)
+    ranks = _ranks(x)
     levels = (np.arange(THRESHOLDS) + 0.5) / THRESHOLDS
-    below = (ranks[None, :] <= np.quantile(ranks, levels)[:, None]).astype(np.float64)
+    below = (ranks[None, :] <= _quantiles(ranks, levels)[:, None]).astype(np.float64)
     rows = np.vstack([((ranks - (n + 1) / 2) / n)[None, :], below - below.mean(axis=1, keepdims=True)])
     scores = _cumulative_scores(rows)
     at, evidence = 0, 0.0
@@ -114,6 +113,21 @@ def _split(x: Floats, *, effect_min: float, bar: float) -> tuple[int, float]:
         return 0, 0.0
     at = _likeliest(below, max(PIECE_MIN, at - REACH), min(n - PIECE_MIN, at + REACH))
     return at, evidence if abs(_move(x[:at], x[at:])) >= effect_min else 0.0
+
+
+def _ranks(x: Floats) -> Floats:
+    """Ranks from 1, ties share their mean; ``scipy.stats.rankdata`` does the same in three times the time."""
+    ordered = np.sort(x)
+    return (np.searchsorted(ordered, x, "left") + np.searchsorted(ordered, x, "right") + 1) / 2
+
+
+def _quantiles(x: Floats, levels: Floats) -> Floats:
+    """``np.quantile`` without what it checks, which took a third of a search."""
+    ordered, places = np.sort(x), (len(x) - 1) * levels
+    below = places.astype(np.int64)
+    low, high = ordered[below], ordered[np.minimum(below + 1, len(x) - 1)]
+    found: Floats = low + (high - low) * (places - below)
+    return found
 
 
 def _cumulative_scores(rows: Floats) -> Floats:
@@ -156,7 +170,7 @@ def _entropy(share: Floats) -> Floats:
 
 def _move(before: Floats, after: Floats) -> float:
     """Relative move of the distribution: of the median of five quantiles, or of their mean where that is larger."""
-    one, two = np.quantile(before, _QUANTILES), np.quantile(after, _QUANTILES)
+    one, two = _quantiles(before, _QUANTILES), _quantiles(after, _QUANTILES)
     typical, mean = float(np.median(two - one)), float(np.mean(two - one))
     moved = typical if abs(typical) >= abs(mean) else mean
     scale = min(abs(float(one[2])), abs(float(two[2])))

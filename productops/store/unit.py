@@ -23,6 +23,13 @@ from productops.store.governance_sessions import BrowserSessions, RunCallers
 from productops.store.governance_webhooks import Received, Sources
 from productops.store.incident import Incidents
 from productops.store.monitoring import Seconds
+from productops.store.quality_history import QualityFindings, QualitySeries, QualityTests
+from productops.store.quality_learning import QualityFacts, QualityInsights
+from productops.store.quality_learning_tests import QualityHistories
+from productops.store.quality_policies import QualityPolicies
+from productops.store.quality_runs import QualityRuns
+from productops.store.quality_uploads import QualityUploads
+from productops.store.quality_waivers import QualityWaivers
 from productops.store.release import Releases
 from productops.store.release_agents import Agents
 from productops.store.release_events import Events
@@ -234,6 +241,56 @@ class Unit:
     def received(self) -> Received:
         """Webhooks that came in."""
         return Received(self._session)
+
+    @cached_property
+    def quality_policies(self) -> QualityPolicies:
+        """What has to hold before a version goes out."""
+        return QualityPolicies(self._session)
+
+    @cached_property
+    def quality_runs(self) -> QualityRuns:
+        """Judgements of versions, with their gates and evidence."""
+        return QualityRuns(self._session)
+
+    @cached_property
+    def quality_tests(self) -> QualityTests:
+        """Tests that failed once, and what they did since."""
+        return QualityTests(self._session)
+
+    @cached_property
+    def quality_findings(self) -> QualityFindings:
+        """Findings by fingerprint, with when they were seen."""
+        return QualityFindings(self._session)
+
+    @cached_property
+    def quality_series(self) -> QualitySeries:
+        """Performance series over runs."""
+        return QualitySeries(self._session)
+
+    @cached_property
+    def quality_waivers(self) -> QualityWaivers:
+        """Objections that are borne for a time, and signed checklists."""
+        return QualityWaivers(self._session)
+
+    @cached_property
+    def quality_uploads(self) -> QualityUploads:
+        """Reports that wait to be judged."""
+        return QualityUploads(self._session)
+
+    @cached_property
+    def quality_insights(self) -> QualityInsights:
+        """Findings about the tests themselves."""
+        return QualityInsights(self._session)
+
+    @cached_property
+    def quality_facts(self) -> QualityFacts:
+        """What reviews of quality ask about runs and incidents."""
+        return QualityFacts(self._session)
+
+    @cached_property
+    def quality_histories(self) -> QualityHistories:
+        """Watched tests over runs, and their quarantine."""
+        return QualityHistories(self._session)
 
     @cached_property
     def quarantine(self) -> Quarantine:

@@ -12,6 +12,7 @@ from productops.domain.catalog_access import AccessEntry
 from productops.domain.catalog_approvals import ApprovalPolicyEntry
 from productops.domain.catalog_compliance import ControlEntry
 from productops.domain.catalog_flags import FlagEntry
+from productops.domain.catalog_quality import QualityPolicy
 from productops.domain.catalog_webhooks import WebhookSourceEntry, WebhookTargetEntry
 from productops.domain.catalog_windows import CalendarEntry, ChangeWindowEntry
 from productops.domain.governance_access import Operation
@@ -22,6 +23,7 @@ from productops.usecases.governance_approvals_policies import DeclaredPolicy, ho
 from productops.usecases.governance_changes_record import record_catalog
 from productops.usecases.governance_compliance_catalog import DeclaredControl, put_controls
 from productops.usecases.governance_webhooks_declared import DeclaredWebhook, put_webhooks
+from productops.usecases.quality_policies import DeclaredQualityPolicy, put_quality_policies
 from productops.usecases.release_flags_catalog import put_declared
 from productops.usecases.release_windows_refresh import DeclaredCalendar, put_calendars
 
@@ -43,6 +45,7 @@ class Change:
 # Stored kind by kind, each by its own function: what is no longer declared has to go.
 _Together = (
     CalendarEntry | ChangeWindowEntry | AccessEntry | ApprovalPolicyEntry | ControlEntry | WebhookSourceEntry | WebhookTargetEntry
+    | QualityPolicy
 )  # fmt: skip
 
 
@@ -77,6 +80,7 @@ def apply_catalog(context: Context, entries: Sequence[LoadedEntry], *, actor: Ac
             changes += _put_access(unit, entries, actor=actor, now=now)
             changes += _put_controls(unit, entries, actor=actor, now=now)
             changes += _put_webhooks(unit, entries, actor=actor, now=now)
+            changes += _put_quality(unit, entries, actor=actor, now=now)
             changes += _put_policies(unit, entries, actor=actor, now=now)
             record_catalog(unit, {f"{c.kind}/{c.name}": c.outcome for c in changes}, actor=actor, now=now)
             if plan_only:
@@ -129,6 +133,14 @@ def _put_webhooks(unit: Unit, entries: Sequence[LoadedEntry], *, actor: Actor, n
     return [Change(kind, name, outcome) for kind, name, outcome in outcomes]
 
 
+def _put_quality(unit: Unit, entries: Sequence[LoadedEntry], *, actor: Actor, now: datetime) -> list[Change]:
+    """What has to hold before a version goes out. Before the approval policies: the present ones decide. Raises: CatalogError."""
+    declared = [DeclaredQualityPolicy(e.entry, str(e.base)) for e in entries if isinstance(e.entry, QualityPolicy)]
+    ventures = {e.entry.metadata.name for e in entries if isinstance(e.entry, VentureEntry)}
+    outcomes = put_quality_policies(unit, declared, ventures=ventures, bases={str(e.base) for e in entries}, actor=actor, now=now)
+    return [Change(each.kind, each.name, each.outcome, each.waits_for) for each in outcomes]
+
+
 def _venture_of(loaded: LoadedEntry) -> str | None:
     """The venture that an entry is about; None for what is of all of them."""
     if isinstance(loaded.entry, VentureEntry):
@@ -147,7 +159,7 @@ def _put(unit: Unit, loaded: LoadedEntry, *, actor: Actor, now: datetime) -> str
     if isinstance(entry, FlagEntry):
         return put_declared(unit, entry, actor=actor, now=now)
     if isinstance(entry, _Together):
-        raise TypeError("calendars, access, policies, controls and webhooks are stored together")
+        raise TypeError("calendars, access, policies, controls, webhooks and quality policies are stored together")
     return unit.catalog.put_service(
         entry.metadata.name, venture=entry.metadata.venture or "", spec=entry.spec, base=str(loaded.base), author=actor.name, now=now
     )

@@ -16,9 +16,11 @@ from productops.domain.release import Environment
 from productops.errors import ImpossiblePolicyError
 from productops.store import Unit
 from productops.store.governance_approvals import POLICY
+from productops.store.quality_policies import POLICY as QUALITY
 from productops.usecases.context import Actor
 from productops.usecases.governance_access_catalog import DeclaredAccess, put_access
 from productops.usecases.governance_approvals_ask import ask, plain, renewed
+from productops.usecases.quality_policies_store import apply_proposed
 
 ACCESS = "Access"
 
@@ -141,7 +143,7 @@ def _scopes(unit: Unit, policy: ApprovalPolicy) -> list[Scope]:
 
 def propose(
     unit: Unit, *, kind: str, name: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None, base: str,
-    venture: str | None, actor: Actor, now: datetime,
+    venture: str | None, actor: Actor, now: datetime, reason: str = "",
 ) -> ApprovalRequest | None:  # fmt: skip
     """The proposal that waits for signatures; None: nobody has to sign. ``after`` None: the entry is to be removed."""
     subject = f"catalog/{kind}/{name}"
@@ -155,7 +157,7 @@ def propose(
         what = "remove" if after is None else "change" if before else "add"
         return ask(
             unit, subject=subject, action=Action.POLICY, title=f"{what} {kind} {name}", venture=venture, environment=None,
-            content=content, facts=facts, reason="", actor=actor, now=now,
+            content=content, facts=facts, reason=reason, actor=actor, now=now,
         )  # fmt: skip
     if open_one.content_hash != hash_of(plain(content)):
         return renewed(unit, open_one, content, actor=actor, now=now)
@@ -168,6 +170,9 @@ def apply_proposal(unit: Unit, request: ApprovalRequest, *, actor: Actor, now: d
     author = Actor(name=request.requested_by, origin=actor.origin, principal=actor.principal)
     if content["kind"] == ACCESS:
         _apply_access(unit, content, actor=author, now=now)
+        return
+    if content["kind"] == QUALITY:
+        apply_proposed(unit, content, actor=author, now=now)
         return
     if content["after"] is None:
         _removed(unit, content["name"], before=content["before"], actor=author, now=now)

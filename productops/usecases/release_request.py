@@ -32,6 +32,7 @@ from productops.usecases.context import Actor, Context
 from productops.usecases.governance_access_scope import service_for
 from productops.usecases.governance_approvals_release import first_attempt, tell_waiting, with_approval
 from productops.usecases.governance_changes_record import record_release
+from productops.usecases.quality_release import check_release
 from productops.usecases.release_capabilities import refuse_unable
 from productops.usecases.release_plan import outlook, usual_traffic, with_steps
 from productops.usecases.release_toggle import check_wished, flag_scene, wishes_flag
@@ -91,8 +92,9 @@ def place_release(context: Context, wish: ReleaseWish, *, actor: Actor, idempote
     if remembered is not None:
         return Placed(remembered, replayed=True)
     service = _find_version(context, wish)
+    gates = _gates(context, service, wish)
     try:
-        return _write(context, service, wish, actor=actor, idempotency_key=idempotency_key)
+        return _write(context, service, wish, actor=actor, idempotency_key=idempotency_key, gates=gates)
     except ConflictError:  # perhaps with this very request, sent twice at the same moment
         remembered = _remembered(context, wish, idempotency_key)
         if remembered is None:
@@ -106,8 +108,9 @@ def plan_release(context: Context, wish: ReleaseWish, *, actor: Actor) -> Releas
     with context.store.read() as unit:
         service_for(unit, wish.service, actor, Operation.RELEASE_READ, environment=wish.environment, seen_by=Operation.RELEASE_READ)
     service = _find_version(context, wish)
+    gates = _gates(context, service, wish)
     with context.store.write() as unit:
-        release = _draft(unit, service, wish, actor=actor, context=context)
+        release = _draft(unit, service, wish, actor=actor, context=context, gates=gates)
         unit.undo()
     return release
 
@@ -134,12 +137,19 @@ def _find_version(context: Context, wish: ReleaseWish) -> Service:
     return service
 
 
-def _write(context: Context, service: Service, wish: ReleaseWish, *, actor: Actor, idempotency_key: str | None) -> Placed:
+def _gates(context: Context, service: Service, wish: ReleaseWish) -> dict[str, object]:
+    """What the plan notes of the quality gates; before the transaction, for reports are read. Raises: QualityGateError."""
+    return {} if wishes_flag(service, wish.strategy, wish.version) else check_release(context, service, wish.version, wish.environment)
+
+
+def _write(
+    context: Context, service: Service, wish: ReleaseWish, *, actor: Actor, idempotency_key: str | None, gates: dict[str, object]
+) -> Placed:  # fmt: skip
     now = context.clock.now()
     with context.store.write() as unit:
         if idempotency_key and (known := unit.releases.remembered(idempotency_key, wish.fingerprint())):
             return Placed(unit.releases.get(known), replayed=True)
-        release = _draft(unit, service, wish, actor=actor, context=context)
+        release = _draft(unit, service, wish, actor=actor, context=context, gates=gates)
         release = with_approval(unit, release, context, actor=actor, now=now)
         unit.releases.add(release)
         unit.releases.tell(release.id, "requested", {"title": release.title, "by": actor.name, "origin": actor.origin}, now=now)
@@ -206,7 +216,9 @@ def _where(service: Service, version: str) -> str:
     return f"{source.kind} {source.path.replace('{version}', version)}"
 
 
-def _draft(unit: Unit, service: Service, wish: ReleaseWish, *, actor: Actor, context: Context) -> Release:
+def _draft(
+    unit: Unit, service: Service, wish: ReleaseWish, *, actor: Actor, context: Context, gates: dict[str, object]
+) -> Release:  # fmt: skip
     active = unit.releases.active(service.name, wish.environment)
     if active is not None:
         raise ReleaseInFlightError(
@@ -243,6 +255,7 @@ def _draft(unit: Unit, service: Service, wish: ReleaseWish, *, actor: Actor, con
             "revision": service.revision,
             "outlook": expected.to_dict() if expected else None,
             **starting,
+            **gates,
         },
         requested_by=actor.name,
         origin=actor.origin,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -20,16 +21,22 @@ from productops.api.access import bind, operation_of
 from productops.api.conventions import api_routes
 from productops.domain.catalog_flags import FlagSpec
 from productops.domain.governance_access import ALLOWED, Grant, Operation, Role
+from productops.domain.quality import CaseResult, Outcome, Parsed
 from productops.domain.release_train import MemberWish
 from productops.logs import set_up_logs
 from productops.settings import Settings
 from productops.usecases.context import Context
 from productops.usecases.governance_access import Holder, give
 from productops.usecases.incident import IncidentReport, report_incident
+from productops.usecases.quality_improve import review_quality
+from productops.usecases.quality_uploads import accept_upload, incoming_folder
+from productops.usecases.quality_validate import ValidateRequest, validate_quality
+from productops.usecases.quality_waivers import WaiverWish, add_waiver
 from productops.usecases.release_flags_change import create_flag
 from productops.usecases.release_request import ReleaseWish, place_release
 from productops.usecases.release_train import TrainWish, place_train
 from productops.usecases.release_windows_bypass import request_bypass
+from tests.integration.quality_learning_lab import add_history, key_of
 from tests.integration.test_api.support import TOKEN, HandMadeOrchestrator, client_of, free_ports, person_token, serving
 from tests.support import PRODUCTION, SOMEBODY, add_service, make_context, service_spec, sqlite_url
 
@@ -133,12 +140,22 @@ def furnish(context: Context) -> dict[str, str]:
     train = place_train(orchestrated, TrainWish((MemberWish("cart", "1.1.0"),)), actor=SOMEBODY).train
     bypass = request_bypass(context, service="shop", environment=PRODUCTION, version=None, reason="x", valid_for=BYPASS_FOR, actor=SOMEBODY)
     incident = report_incident(context, IncidentReport("Customers cannot pay", "cart"), actor=SOMEBODY).incident["incident_id"]
+    add_history(context, {"pays": "....R....R......R....F...R...."}, begin=datetime.now(UTC) - timedelta(days=30))
+    insight = review_quality(context, "shop", SOMEBODY).insights[0].id
+    request = ValidateRequest("shop", "1.1.0")
+    run = validate_quality(context, request, Parsed(formats=("junit",), tests=(CaseResult("s", "c", "t", Outcome.PASSED),)), SOMEBODY)
+    wish = WaiverWish("shop", "6f1ed002", "mia", "it is known since Monday", datetime.now(UTC) + BYPASS_FOR)
+    waiver = add_waiver(context, wish, actor=SOMEBODY)
+    with TemporaryDirectory() as uploads:
+        incoming = incoming_folder(Path(uploads))
+        upload = accept_upload(context, request, incoming, Path(uploads), actor=SOMEBODY)
     with context.store.read() as unit:
         seq = next(e.seq for e in unit.audit.following(0) if e.subject == f"release/{release.id}")
     return {
         "release_id": release.id, "train_id": train.id, "key": "new-checkout", "name": "shop", "service": "shop", "venture": VENTURE,
         "environment": "production", "version": "2.0", "bypass_id": bypass.id, "incident_id": incident, "seq": str(seq),
-        "change_id": MISSING, "token_id": "0" * 12,
+        "change_id": MISSING, "token_id": "0" * 12, "run_id": run.id, "waiver_id": waiver.id, "upload_id": upload.id,
+        "test_key": key_of("pays"), "insight_id": insight,
     }  # fmt: skip
 
 

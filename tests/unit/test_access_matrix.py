@@ -43,6 +43,8 @@ MAY = {
     "bundle.read": "driea", "compliance.read": "vdriea", "compliance.check": "rea", "compliance.waive": "ea",
     "webhook.read": "rea", "webhook.send": "drea", "webhook.retry": "rea", "webhook.manage": "a",
     "token.own": "vdriea", "access.read": "ea",
+    "quality.read": "vdriea", "quality.validate": "drea", "quality.waive": "rea", "quality.sign-off": "rea",
+    "quality.quarantine": "rea", "quality.improve": "rea",
     "access.manage": "a", "prefect.read": "vdriea", "prefect.manage": "a",
 }  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 from collections.abc import Iterable, Sequence
 
@@ -14,6 +15,8 @@ from productops.cli.stack.doctor import Finding
 from productops.cli.stack.state import ProcessRecord
 from productops.cli.stack.status import StackStatus
 
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
 
 def ready_table(records: Iterable[ProcessRecord]) -> str:
     """What runs where."""
@@ -23,10 +26,13 @@ def ready_table(records: Iterable[ProcessRecord]) -> str:
 
 def render(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ("pid",)) -> str:
     """A table as plain text as wide as the terminal, or as wide as it needs where there is none."""
+    told = list(rows)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
-    for row in rows:
+    for place, column in enumerate(columns):
+        # Keys are copied into the next command: they stay in one piece, and sentences give way.
+        whole = any(UUID.fullmatch(row[place]) for row in told)
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold", no_wrap=whole)
+    for row in told:
         table.add_row(*row)
     width = shutil.get_terminal_size((200, 24)).columns
     text = io.StringIO()

@@ -26,6 +26,21 @@ from productops.store.tables.governance_webhooks import (
 )
 from productops.store.tables.incident import IncidentRow
 from productops.store.tables.monitoring import InfrastructureMetric, MetricSecondRow, SecondRow
+from productops.store.tables.quality import (
+    QualityEvidenceRow,
+    QualityFindingRow,
+    QualityGateRow,
+    QualityPolicyRow,
+    QualityQuarantineRow,
+    QualityRunRow,
+    QualitySeriesRow,
+    QualitySignOffRow,
+    QualityTestResultRow,
+    QualityTestRow,
+    QualityUploadRow,
+    QualityWaiverRow,
+)
+from productops.store.tables.quality_learning import QualityInsightRow
 from productops.store.tables.release import (
     AnalysisRow,
     DeploymentOpsEvent,
@@ -89,6 +104,19 @@ __all__ = [
     "OutboxDeliveryRow",
     "OutboxEventRow",
     "PrincipalRow",
+    "QualityEvidenceRow",
+    "QualityFindingRow",
+    "QualityGateRow",
+    "QualityInsightRow",
+    "QualityPolicyRow",
+    "QualityQuarantineRow",
+    "QualityRunRow",
+    "QualitySeriesRow",
+    "QualitySignOffRow",
+    "QualityTestResultRow",
+    "QualityTestRow",
+    "QualityUploadRow",
+    "QualityWaiverRow",
     "QuarantineRow",
     "RecordingRow",
     "ReleaseRow",
