@@ -14,7 +14,8 @@ from productops.api.release import BASE
 from productops.api.wiring import ActorDep, ContextDep
 from productops.domain.governance_access import Operation
 from productops.domain.quality_flaky import SPAN, SPAN_MAX, SURE, FlakyDecision, FlakyMove, FlakyTest
-from productops.domain.quality_improve import InsightKind, InsightState, KnownInsight
+from productops.domain.quality_improve import KnownInsight
+from productops.domain.quality_insight import InsightKind, InsightState
 from productops.domain.quality_performance import HistoryStep
 from productops.domain.quality_runs import Quarantine
 from productops.store.quality_learning import InsightFilter

@@ -11,7 +11,7 @@ import typer
 
 from productops.cli.quality import QUALITY, quality_app
 from productops.cli.release import ApiUrl, AsJson, Home, api
-from productops.domain.quality_improve import InsightKind, InsightState
+from productops.domain.quality_insight import InsightKind, InsightState
 
 PAGE = 200
 ServiceName = Annotated[str, typer.Argument(help="Name of the service.")]

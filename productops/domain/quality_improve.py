@@ -6,13 +6,13 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
 from scipy.stats import fisher_exact, kendalltau, theilslopes
 
 from productops.domain.quality_flaky import FlakyTest
+from productops.domain.quality_insight import InsightKind, InsightState
 
 MONTH = timedelta(days=30)
 TREND_RUNS_MIN = 10
@@ -25,34 +25,6 @@ EACH_MAX = 10
 SLOW_S = 5.0
 # How bad an escape is, in minutes of people, when the incident does not say how long it lasted.
 ESCAPE_MINUTES = {"SEV1": 480.0, "SEV2": 240.0, "SEV3": 60.0, "SEV4": 15.0}
-
-
-class InsightKind(StrEnum):
-    """What a finding is about."""
-
-    FLAKY = "flaky-test"
-    FAILING = "failing-test"
-    SLOW = "slow-test"
-    TREND = "trend"
-    ESCAPE = "escaped-defect"
-    IMPACT = "test-impact"
-
-
-class InsightState(StrEnum):
-    """Open until somebody accepts it, which makes it a task, or dismisses it with a reason."""
-
-    OPEN = "open"
-    ACCEPTED = "accepted"
-    DONE = "done"
-    DISMISSED = "dismissed"
-
-
-EDGES: Mapping[InsightState, frozenset[InsightState]] = {
-    InsightState.OPEN: frozenset({InsightState.ACCEPTED, InsightState.DISMISSED}),
-    InsightState.ACCEPTED: frozenset({InsightState.DONE, InsightState.DISMISSED}),
-    InsightState.DONE: frozenset({InsightState.OPEN}),
-    InsightState.DISMISSED: frozenset({InsightState.OPEN}),
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from productops.domain.quality_improve import EscapedDefect, Insight, InsightKind, InsightState, KnownInsight
+from productops.domain.quality_improve import EscapedDefect, Insight, KnownInsight
+from productops.domain.quality_insight import InsightKind, InsightState
 from productops.errors import NotFoundError
 from productops.store.identity import new_id
 from productops.store.quality_evidence import DIFF, unpacked

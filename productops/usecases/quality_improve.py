@@ -9,17 +9,8 @@ from datetime import datetime, timedelta
 from productops.domain.catalog import Service
 from productops.domain.governance_access import Operation, visible_ventures
 from productops.domain.quality_flaky import RUNS_MAX, FlakyRules, judge_tests, owner_of
-from productops.domain.quality_improve import (
-    EDGES,
-    ImproveFacts,
-    Insight,
-    InsightState,
-    KnownInsight,
-    MeasuredTest,
-    TrendSeries,
-    comes_back,
-    find_insights,
-)
+from productops.domain.quality_improve import ImproveFacts, Insight, KnownInsight, MeasuredTest, TrendSeries, comes_back, find_insights
+from productops.domain.quality_insight import EDGES, InsightState
 from productops.domain.quality_runs import REASON_CHARACTERS_MIN, TestHistory
 from productops.errors import ConflictError, InvalidInputError
 from productops.store import Unit

@@ -9,7 +9,7 @@ import pytest
 
 from productops.domain.governance_access import Grant, Principal, Role
 from productops.domain.quality_flaky import FlakyMove
-from productops.domain.quality_improve import InsightKind, InsightState
+from productops.domain.quality_insight import InsightKind, InsightState
 from productops.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
 from productops.store.quality_learning import InsightFilter
 from productops.usecases.context import Actor, Clock

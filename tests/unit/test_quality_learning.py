@@ -13,7 +13,6 @@ from productops.domain.quality_flaky import FlakyCost, FlakyMove, FlakyRules, Fl
 from productops.domain.quality_improve import (
     EscapedDefect,
     ImproveFacts,
-    InsightKind,
     MeasuredTest,
     TrendSeries,
     blind_gate,
@@ -22,6 +21,7 @@ from productops.domain.quality_improve import (
     find_insights,
     find_trends,
 )
+from productops.domain.quality_insight import InsightKind
 from productops.domain.quality_performance import Tolerance, judge_performance, normalised, smallest_seen, steps_of
 from productops.domain.quality_verdict import GateState
 
