@@ -1,4 +1,4 @@
-"""``python -m benchmarks.quality [flaky] [performance] [--seeds 1 2 3] [--quick] [--strict]``."""
+"""``python -m benchmarks.quality [inputs] [flaky] [performance] [--seeds 1 2 3] [--quick] [--strict]``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.quality import suite
 def main() -> int:
     """1 with ``--strict`` when a bar is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
-    parser.add_argument("parts", nargs="*", help=f"of {', '.join(suite.PARTS)}; default both")
+    parser.add_argument("parts", nargs="*", help=f"of {', '.join(suite.PARTS)}; default all")
     parser.add_argument("--seeds", type=int, nargs="+", default=[], help="default 1 to 5; quick 1")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--strict", action="store_true")

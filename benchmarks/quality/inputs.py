@@ -1,6 +1,6 @@
 """Reading reports: how long 100,000 test results take and how much memory, beside junitparser on the same file in the same run.
 
-``python -m benchmarks.quality_inputs [--quick]``. Each reader runs in a process of its own, so that its memory is its own. junitparser
+``python -m benchmarks.quality.inputs [--quick]``. Each reader runs in a process of its own, so that its memory is its own. junitparser
 is no dependency: without it (``pip install junitparser``) its lines say so.
 The bar is on CPU time, which does not depend on what else the machine does.
 """
