@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import PurePosixPath
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -215,6 +216,13 @@ class QualityCommand(_Strict):
     environment: tuple[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,100}$")], ...] = Field(
         default=(), max_length=100, description="Names of variables it is given; all others are kept from it."
     )
+
+    @field_validator("folder")
+    @classmethod
+    def _below(cls, folder: str) -> str:
+        if PurePosixPath(folder).is_absolute() or ".." in PurePosixPath(folder).parts:
+            raise ValueError(f"the folder {folder!r} must be below the catalog folder of the service, such as `tests`")
+        return folder
 
 
 class QualityPolicySpec(_Strict):

@@ -32,6 +32,7 @@ __all__ = ["MEANINGS", "ChangedLines", "Collected", "figures_of", "judge_gates",
 
 # What nobody handed in cannot be unreadable.
 _OF_NO_INPUT = frozenset({GateKind.SIGN_OFF})
+UNREAD_TOLD_MAX = 10
 
 
 def judge_gates(policy: QualityPolicy, collected: Collected) -> QualityVerdict:
@@ -66,20 +67,17 @@ def _judge(gate: Gate, collected: Collected, figures: Mapping[str, float]) -> Ga
 
 
 def _readable(policy: QualityPolicy, collected: Collected, result: GateResult) -> GateResult:
-    """What is not seen has not passed: with unreadable parts a pass becomes an error."""
+    """What is not seen has not passed: with unreadable parts a pass becomes an error, and all else says what was not seen."""
     gaps = collected.parsed.skipped
-    if result.state is not GateState.PASSED or len(gaps) <= policy.spec.unread_max or result.kind in _OF_NO_INPUT:
+    if not gaps or result.kind in _OF_NO_INPUT or (result.state is GateState.PASSED and len(gaps) <= policy.spec.unread_max):
         return result
     told = [f"{gap.where}: {gap.reason}" if gap.where else gap.reason for gap in gaps]
+    unread = tuple(f"unread: {each}" for each in told[:UNREAD_TOLD_MAX])
+    if result.state is not GateState.PASSED:
+        return replace(result, reasons=(*result.reasons, *unread))
     sentence = f"{several(len(gaps), 'part')} of the inputs could not be read, what is there is fine: {told[0]}."
     advice = "Mend the report or leave the file out; or set unread_max in the policy to bear it."
-    return replace(
-        result,
-        state=GateState.ERROR,
-        sentence=sentence,
-        reasons=(*(f"unread: {each}" for each in told[:10]), *result.reasons),
-        to_pass=advice,
-    )
+    return replace(result, state=GateState.ERROR, sentence=sentence, reasons=(*unread, *result.reasons), to_pass=advice)
 
 
 def _judge_sign_off(gate: SignOffGate, collected: Collected) -> GateResult:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from productops.domain.catalog_quality import BUILT_IN, QualityPolicy
+from productops.domain.catalog_quality import BUILT_IN, QualityCommand, QualityPolicy
 from productops.domain.quality import (
     CaseResult,
     Component,
@@ -339,8 +339,16 @@ def test_unreadable_parts_turn_a_pass_into_an_error_and_leave_a_failure_a_failur
     gap = (Skipped("a.xml", "is broken"),)
     assert judge(UNIT, Parsed(tests=(GOOD,), skipped=gap)).state is ERROR
     assert judge(UNIT, Parsed(tests=(BAD,), skipped=gap)).state is FAILED
+    missing = judge(UNIT, Parsed(skipped=gap))
+    assert (missing.state, missing.reasons[-1]) == (UNSURE, "unread: a.xml: is broken")
     borne = judge_gates(policy(UNIT, unread_max=1), Collected(parsed=Parsed(tests=(GOOD,), skipped=gap), now=NOW))
     assert borne.state is PASSED
+
+
+@pytest.mark.parametrize("folder", ["/etc", "../elsewhere", "tests/../.."])
+def test_a_command_runs_below_the_folder_of_the_service_only(folder: str):
+    with pytest.raises(ValueError, match="must be below the catalog folder"):
+        QualityCommand(name="unit", argv=("pytest",), folder=folder)
 
 
 def test_the_verdict_weighs_required_gates_only():
