@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
-from scipy.stats import fisher_exact, kendalltau, theilslopes
+import scipy
 
 from productops.domain.quality_flaky import FlakyTest
 from productops.domain.quality_insight import InsightKind, InsightState
@@ -218,10 +218,10 @@ def find_trends(series: Iterable[TrendSeries]) -> tuple[Trend, ...]:
 
 def _course(series: TrendSeries, points: Sequence[tuple[int, float]], bar: float) -> Trend | None:
     x, y = np.array([i for i, _ in points], dtype=np.float64), np.array([value for _, value in points], dtype=np.float64)
-    p = float(kendalltau(x, y).pvalue)
+    p = float(scipy.stats.kendalltau(x, y).pvalue)
     if not p < bar:
         return None
-    slope, intercept, low, high = (float(value) for value in theilslopes(y, x))
+    slope, intercept, low, high = (float(value) for value in scipy.stats.theilslopes(y, x))
     if slope == 0:
         return None
     return Trend(series, intercept + slope * float(x[0]), intercept + slope * float(x[-1]), slope, low, high, p, len(points))
@@ -302,7 +302,7 @@ def _associated(facts: ImproveFacts, test: str, path: str, when: set[int], at: s
     both = len(when & at)
     table = [[both, len(at) - both], [len(when) - both, runs - len(at) - len(when) + both]]
     low, high = wilson(both, len(at))
-    p = float(fisher_exact(table, alternative="greater").pvalue)
+    p = float(scipy.stats.fisher_exact(table, alternative="greater").pvalue)
     return Impact(test, facts.names.get(test, test), path, both, len(at), len(when), runs, low, high, p)
 
 

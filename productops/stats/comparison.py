@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 Floats = NDArray[np.float64]
 CONFIDENCE = 0.95
@@ -57,8 +57,8 @@ def compare_runs(
     # A median of n normal values has the variance of about π/2n; of one or two it is their mean.
     weight = _variance_of_median(len(before)) + _variance_of_median(len(after))
     error = spread * np.sqrt(weight)
-    wide = float(student.ppf(0.5 + confidence / 2, freedom)) * error
-    sure = float(student.ppf(POWER, freedom)) * error
+    wide = float(stdtrit(freedom, 0.5 + confidence / 2)) * error
+    sure = float(stdtrit(freedom, POWER)) * error
     moved = two - one
     return Shift(
         quantile, float(np.exp(one)), float(np.exp(two)), float(np.expm1(moved)), float(np.expm1(moved - wide)),

@@ -8,7 +8,6 @@ from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 Floats = NDArray[np.float64]
 
@@ -30,7 +29,7 @@ def shift_interval(baseline: Sequence[float], candidate: Sequence[float], *, con
         raise ValueError("both samples need at least one value")
     differences = np.sort(np.subtract.outer(b, a).ravel())
     total = len(a) + len(b)
-    _, ties = np.unique(rankdata(np.concatenate((a, b))), return_counts=True)
+    _, ties = np.unique(np.concatenate((a, b)), return_counts=True)
     correction = float((ties.astype(float) ** 3 - ties).sum()) / max(total * (total - 1.0), 1.0)
     sigma = math.sqrt(max(0.0, len(a) * len(b) / 12.0 * (total + 1.0 - correction)))
     z = NormalDist().inv_cdf(0.5 + confidence / 2.0)
