@@ -15,11 +15,12 @@ help:  ## what can be made
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "error: Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; set PYTHON=…")'
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "error: this Python has no venv module; on Debian: apt-get install python3-venv"; exit 1; }
-	@echo "installing into $(VENV) (once; a minute or two)"
+	@echo "installing into $(VENV) (once; a few minutes)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@$(UNPREFECT) $(BIN)/python -m productops.cli.stack.prefect_database
+	@$(BIN)/python -c 'from productops.stats.schedule.solve import warm_up; warm_up()'
 	@touch $@
 
 install: $(VENV)/.installed  ## set everything up

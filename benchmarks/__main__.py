@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-from benchmarks import api, api_fuzz, audit, flags, outbox, router
+from benchmarks import api, api_fuzz, audit, development_sync, flags, outbox, router
 from benchmarks.figures import RESULTS, Figure, console, show, write
 from benchmarks.fleet import suite as fleet
 from benchmarks.quality import suite as quality
@@ -58,6 +58,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a few minutes: to see that all works, not to rely on")
     parser.add_argument("--strict", action="store_true", help="fail when a bar is missed")
     parser.add_argument("--runs", type=int, help="releases of the version whose answers fail (20; quick 3)")
+    parser.add_argument("--every", type=int, default=0, help="the plan suite: each so-many-th project (23; quick 67)")
     parser.add_argument("--only", action="append", choices=release.PARTS, help="a part of the release suite; may be repeated")
     parser.add_argument("--home", type=Path, default=default_home(), help="folder of the release suite's stack; emptied at the start")
     parser.add_argument("--port-base", type=int, help="its first port; default: the first free ones")
@@ -143,13 +144,26 @@ def run_outbox(arguments: argparse.Namespace) -> list[Figure]:
 
 
 def run_quality(arguments: argparse.Namespace) -> list[Figure]:
-    """Flaky tests in histories whose truth is known, and steps in benchmark noise."""
+    """Reports read, flaky tests in histories whose truth is known, and steps in benchmark noise."""
     return quality.run(quick=arguments.quick)
+
+
+def run_plan(arguments: argparse.Namespace) -> list[Figure]:
+    """Schedules beside the best known ones, and a plan of fifty people."""
+    from benchmarks import plan  # a second to import, which the others need not wait for
+
+    return plan.run(quick=arguments.quick, every=arguments.every)
+
+
+def run_development_sync(arguments: argparse.Namespace) -> list[Figure]:
+    """Years of issues read, killed and gone on. Raises: BenchError."""
+    return development_sync.run(quick=arguments.quick)
 
 
 SUITES: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
     "router": run_router, "flags": run_flags, "judge": run_judge, "audit": run_audit, "release": run_release, "fleet": run_fleet,
-    "api": run_api, "outbox": run_outbox, "api-fuzz": run_api_fuzz, "quality": run_quality,
+    "api": run_api, "outbox": run_outbox, "api-fuzz": run_api_fuzz, "quality": run_quality, "plan": run_plan,
+    "development-sync": run_development_sync,
 }  # fmt: skip
 
 

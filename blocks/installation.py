@@ -8,6 +8,7 @@ from productops.adapters import token_file
 from productops.adapters.connections import build_target, load_connections, router_capabilities
 from productops.adapters.doorbell import Doorbell
 from productops.adapters.prefect_api import connect_prefect
+from productops.adapters.webhook_secrets import SecretFolder
 from productops.logs import set_up_logs
 from productops.settings import Settings, load_settings
 from productops.store import Store
@@ -35,6 +36,7 @@ def context() -> Context:
         router=router_capabilities(connections),
         metric_sources=frozenset(source.name for source in connections.metric_sources),
         orchestrator=connect_prefect(found),
+        secrets=SecretFolder(found.secret_folder),
     )
 
 

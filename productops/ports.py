@@ -8,6 +8,8 @@ from typing import Protocol
 
 from productops.domain.analysis import ArmSecond
 from productops.domain.catalog import Service
+from productops.domain.development import Change, Deployment, Read, Told
+from productops.domain.development_sync import Cursor, Page
 from productops.domain.governance_approvals_risk import Risk, RiskFacts
 from productops.domain.governance_audit import Anchor
 from productops.domain.governance_outbox import Posted
@@ -203,6 +205,34 @@ class RiskModel(Protocol):
 
     def rate(self, facts: RiskFacts) -> Risk:
         """The level with its reasons; never raises."""
+
+
+class DevelopmentReader(Protocol):
+    """GitHub, GitLab or Jira, read page by page. All of it raises DevelopmentSourceError and DevelopmentSourceBusyError."""
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """Kinds of streams that are read."""
+
+    @property
+    def combed(self) -> Mapping[str, tuple[type[Read], ...]]:
+        """What a full look at a stream would have shown if it were still there."""
+
+    @property
+    def rate_left(self) -> int | None:
+        """Questions that are left until the limit is set back; None: not told."""
+
+    def open(self, project: str, scope: str) -> str:
+        """The stable id of a repository or project, by ``scope`` where that id is known already."""
+
+    def read(self, kind: str, scope: str, cursor: Cursor) -> Page:
+        """The next page of a stream."""
+
+    def details(self, scope: str, things: Sequence[Change | Deployment]) -> tuple[Told, ...]:
+        """What only the pages of changes and deployments tell."""
+
+    def close(self) -> None:
+        """Give the connections back."""
 
 
 class ChangeSystem(Protocol):

@@ -190,7 +190,7 @@ class SafeHttp:
             content = self._read(response, end)
         finally:
             response.close()
-        if response.is_redirect:
+        if response.is_redirect and response.status_code != 304:  # which only says that nothing changed
             raise self.fail(f"answered {response.status_code}, a redirect; name the address it leads to, redirects are not followed")
         return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, content)
 

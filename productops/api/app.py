@@ -14,6 +14,11 @@ from productops.adapters.prefect_api import PrefectApi
 from productops.api import (
     deployment_ops,
     deployment_ops_read,
+    development_dora,
+    development_plan,
+    development_progress,
+    development_risk,
+    development_sync,
     docs_pages,
     document,
     evidence,
@@ -46,6 +51,8 @@ from productops.api import (
 )
 from productops.api.access import bind, chosen_token, make_authenticator
 from productops.api.conventions import Conventions
+from productops.api.development_plan_worker import plans_running
+from productops.api.development_sync_worker import development_running
 from productops.api.governance_access_ways import uses_written
 from productops.api.governance_login_door import install_hosts, install_login, install_prefect
 from productops.api.governance_webhooks_intake import install_webhooks
@@ -74,6 +81,7 @@ TAGS = [
     {"name": "changes", "description": "Change records: what was changed, how risky it was, who approved it, how it ended."},
     {"name": "compliance", "description": "What has to hold, what does not, and what is borne for a time."},
     {"name": "quality", "description": "May a version go out? Gates, flaky tests, performance, and what would make tests better."},
+    {"name": "development", "description": "Features and the work behind them: plans, dates, risk, DORA, and how far each tool was read."},
     {"name": "webhooks", "description": "What other systems tell us, and what we tell them; nothing is lost on either way."},
     {"name": "monitoring", "description": "Health of this program."},
 ]
@@ -91,7 +99,8 @@ PARTS = (
     ofrep, release_backtest, release, release_events, release_events_all, services, deployment_ops, deployment_ops_read, incident, health,
     docs_pages, evidence, governance_access, governance_audit, governance_compliance, release_bundle, governance_login_api, release_flags,
     ofrep_events, release_windows, release_train, governance_approvals, governance_approvals_page, governance_changes,
-    governance_webhooks_intake, governance_webhooks, quality, quality_backtest, quality_learning,
+    governance_webhooks_intake, governance_webhooks, quality, quality_backtest, quality_learning, development_plan, development_sync,
+    development_dora, development_risk, development_progress,  # after all others: it takes /development/{feature_id}
 )  # fmt: skip
 
 
@@ -102,6 +111,8 @@ def _equip(app: FastAPI, context: Context, settings: Settings, token: str) -> No
     app.state.streams = Streams()
     app.state.settings = settings
     app.state.quality_news = threading.Event()
+    app.state.development_news = threading.Event()
+    app.state.plan_news = threading.Event()
     app.state.database_url = settings.sqlalchemy_url
     app.state.schema_checked = False
     app.state.audit_key = settings.anchor_key
@@ -118,7 +129,10 @@ def create_app(context: Context, settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with flags_running(app), uses_written(authenticator), webhooks_running(app, settings), quality_running(app, settings):
+        async with (
+            flags_running(app), uses_written(authenticator), webhooks_running(app, settings), quality_running(app, settings),
+            development_running(app, settings), plans_running(app, settings),
+        ):  # fmt: skip
             yield
         context.store.close()
         if isinstance(context.orchestrator, PrefectApi):

@@ -63,12 +63,12 @@ class ApiClient:
             found["items"] += page["items"]
         return found | {"next": None}
 
-    def post(self, path: str, body: Mapping[str, Any], *, key: str | None = None) -> dict[str, Any]:
+    def post(self, path: str, body: Mapping[str, Any], *, key: str | None = None, timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
         """Send a document. With an idempotency key it is repeated while the API is away, so it must be safe to repeat."""
         headers = {"Idempotency-Key": key} if key else {}
         for attempt in range(1, TRIES + 1):
             try:
-                return self._document(self._send("POST", path, json=body, headers=headers))
+                return self._document(self._send("POST", path, json=body, headers=headers, timeout=timeout_s))
             except (NotRunningError, DependencyError) as error:
                 if key is None or attempt == TRIES or not _may_be_repeated(error):
                     raise

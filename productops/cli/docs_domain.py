@@ -20,6 +20,8 @@ from productops.domain.catalog import ServiceEntry, VentureEntry
 from productops.domain.catalog_access import AccessEntry
 from productops.domain.catalog_approvals import ApprovalPolicyEntry
 from productops.domain.catalog_compliance import ControlEntry
+from productops.domain.catalog_development import DevelopmentSourceEntry
+from productops.domain.catalog_feature import FeatureEntry
 from productops.domain.catalog_quality import QualityPolicy
 from productops.domain.catalog_webhooks import WebhookSourceEntry, WebhookTargetEntry
 from productops.domain.catalog_windows import CalendarEntry, ChangeWindowEntry
@@ -98,6 +100,8 @@ def catalog_page() -> Iterator[str]:
         ("Venture", VentureEntry), ("Service", ServiceEntry), ("Calendar", CalendarEntry), ("ChangeWindow", ChangeWindowEntry),
         ("Access", AccessEntry), ("ApprovalPolicy", ApprovalPolicyEntry), ("Control", ControlEntry),
         ("WebhookSource", WebhookSourceEntry), ("WebhookTarget", WebhookTargetEntry), ("QualityPolicy", QualityPolicy),
+        ("DevelopmentSource", DevelopmentSourceEntry),
+        ("Feature", FeatureEntry),
     )  # fmt: skip
     for kind, model in kinds:
         yield from ("", f"## kind: {kind}", "", "| field | type | default | meaning |", "|---|---|---|---|")

@@ -19,6 +19,11 @@ from productops.cli import bundle as bundle_commands
 from productops.cli import catalog as catalog_commands
 from productops.cli import compliance as compliance_commands
 from productops.cli import connections as connection_commands
+from productops.cli import development_dora as dora_commands
+from productops.cli import development_plan as development_plan_commands
+from productops.cli import development_progress as development_progress_commands
+from productops.cli import development_risk as risk_commands
+from productops.cli import development_sync as development_commands
 from productops.cli import flags as flag_commands
 from productops.cli import incident as incident_commands
 from productops.cli import login as login_commands
@@ -63,6 +68,11 @@ COMMANDS = (
     login_commands,
     quality_commands,
     quality_learning_commands,
+    development_commands,
+    development_plan_commands,
+    development_progress_commands,
+    dora_commands,
+    risk_commands,
 )
 for commands in COMMANDS:
     commands.register(app)

@@ -76,7 +76,7 @@ class NewTokenOut(TypedDict):
     secret: str
 
 
-Operation = Literal['catalog.read', 'catalog.apply', 'release.read', 'release.request', 'release.force', 'release.pause', 'release.roll-back', 'flag.read', 'flag.evaluate', 'flag.change', 'flag.kill', 'window.read', 'window.bypass', 'incident.read', 'incident.report', 'incident.resolve', 'metric.read', 'metric.write', 'router.restart', 'approval.read', 'approval.sign', 'approval.override', 'change.read', 'audit.read', 'audit.anchor', 'audit.erase', 'bundle.read', 'compliance.read', 'compliance.check', 'compliance.waive', 'quality.read', 'quality.validate', 'quality.waive', 'quality.sign-off', 'quality.quarantine', 'quality.improve', 'webhook.read', 'webhook.send', 'webhook.retry', 'webhook.manage', 'token.own', 'access.read', 'access.manage', 'prefect.read', 'prefect.manage']
+Operation = Literal['catalog.read', 'catalog.apply', 'release.read', 'release.request', 'release.force', 'release.pause', 'release.roll-back', 'flag.read', 'flag.evaluate', 'flag.change', 'flag.kill', 'window.read', 'window.bypass', 'incident.read', 'incident.report', 'incident.resolve', 'metric.read', 'metric.write', 'router.restart', 'approval.read', 'approval.sign', 'approval.override', 'change.read', 'audit.read', 'audit.anchor', 'audit.erase', 'bundle.read', 'compliance.read', 'compliance.check', 'compliance.waive', 'quality.read', 'quality.validate', 'quality.waive', 'quality.sign-off', 'quality.quarantine', 'quality.improve', 'development.read', 'development.sync', 'development.plan', 'development.overrule', 'webhook.read', 'webhook.send', 'webhook.retry', 'webhook.manage', 'token.own', 'access.read', 'access.manage', 'prefect.read', 'prefect.manage']
 
 
 class PeopleOut(TypedDict):

@@ -9,6 +9,7 @@ from productops.client.audit import AuditOperations
 from productops.client.changes import ChangesOperations
 from productops.client.compliance import ComplianceOperations
 from productops.client.deployment_ops import DeploymentOpsOperations
+from productops.client.development import DevelopmentOperations
 from productops.client.flags import FlagsOperations
 from productops.client.monitoring import MonitoringOperations
 from productops.client.quality import QualityOperations
@@ -17,5 +18,5 @@ from productops.client.webhooks import WebhooksOperations
 from productops.client.windows import WindowsOperations
 
 
-class Client(AccessOperations, ApprovalsOperations, AuditOperations, ChangesOperations, ComplianceOperations, DeploymentOpsOperations, FlagsOperations, MonitoringOperations, QualityOperations, ReleaseOperations, WebhooksOperations, WindowsOperations):
+class Client(AccessOperations, ApprovalsOperations, AuditOperations, ChangesOperations, ComplianceOperations, DeploymentOpsOperations, DevelopmentOperations, FlagsOperations, MonitoringOperations, QualityOperations, ReleaseOperations, WebhooksOperations, WindowsOperations):
     """Every operation of the interface."""

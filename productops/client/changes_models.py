@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
-from productops.client.common_models import (Environment)
+from productops.client.common_models import (Environment, RiskLevel)
 
 
 class ChangeApprovalOut(TypedDict):
@@ -56,9 +56,6 @@ class GovernanceChangesChangeOut(TypedDict):
     outcome: str
     outcome_reason: str
     evidence: list[str]
-
-
-RiskLevel = Literal['low', 'medium', 'high']
 
 
 class RiskOut(TypedDict):

@@ -67,6 +67,9 @@ class ReleaseStepOut(TypedDict):
     summary: NotRequired[dict[str, Any]]
 
 
+RiskLevel = Literal['low', 'medium', 'high']
+
+
 Role = Literal['viewer', 'developer', 'release-manager', 'incident-commander', 'director', 'admin']
 
 

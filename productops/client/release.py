@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from productops.client.common_models import (Environment, ReasonBody, ReleaseOut)
-from productops.client.release_models import (AnalysisPage, BacktestBody, BacktestPage, MetricsBody, MetricsOut, PlanOut, ReleaseBody, ReleaseDetailOut, ReleasePage, ServiceList, ServiceOut, ServiceRollbackBody, TrainBody, TrainOut, TrainPage)
+from productops.client.release_models import (AnalysisPage, BacktestBody, BacktestPage, MetricsBody, MetricsOut, ReleaseBody, ReleaseDetailOut, ReleasePage, ReleasePlanOut, ServiceList, ServiceOut, ServiceRollbackBody, TrainBody, TrainOut, TrainPage)
 from productops.client.transport import ServerEvent, Transport, path_part
 
 
@@ -29,9 +29,9 @@ class ReleaseOperations(Transport):
         found: ReleaseOut = self._ask('POST', f'/api/v1/product-ops/release/{path_part(version)}', body=body, headers={'Idempotency-Key': idempotency_key}).json()
         return found
 
-    def plan_release(self, version: str, body: ReleaseBody, *, idempotency_key: str | None = None) -> PlanOut:
+    def plan_release(self, version: str, body: ReleaseBody, *, idempotency_key: str | None = None) -> ReleasePlanOut:
         """Show what a release would do."""
-        found: PlanOut = self._ask('POST', f'/api/v1/product-ops/release/{path_part(version)}/plan', body=body, headers={'Idempotency-Key': idempotency_key}).json()
+        found: ReleasePlanOut = self._ask('POST', f'/api/v1/product-ops/release/{path_part(version)}/plan', body=body, headers={'Idempotency-Key': idempotency_key}).json()
         return found
 
     def draw_release_plan(self, version: str, body: ReleaseBody, *, idempotency_key: str | None = None) -> bytes:

@@ -164,20 +164,6 @@ class OutlookOut(TypedDict):
     certified_s: float | None
 
 
-class PlanOut(TypedDict):
-    """What a release would do; nothing was written."""
-    service: str
-    venture: str
-    environment: Environment
-    version: str
-    baseline_version: str | None
-    strategy: Strategy
-    steps: list[ReleaseStepOut]
-    plan: dict[str, Any]
-    longest_s: float
-    outlook: OutlookOut | None
-
-
 class ReleaseBody(TypedDict):
     """What to release and, where it differs from the service's catalog entry, how."""
     service: str
@@ -232,6 +218,20 @@ class ReleasePage(TypedDict):
     """Releases, newest first; pass ``next`` as ``after`` for the following page."""
     items: list[ReleaseOut]
     next: str | None
+
+
+class ReleasePlanOut(TypedDict):
+    """What a release would do; nothing was written."""
+    service: str
+    venture: str
+    environment: Environment
+    version: str
+    baseline_version: str | None
+    strategy: Strategy
+    steps: list[ReleaseStepOut]
+    plan: dict[str, Any]
+    longest_s: float
+    outlook: OutlookOut | None
 
 
 class ServiceList(TypedDict):

@@ -11,8 +11,11 @@ from productops.domain.catalog_access import AccessEntry
 from productops.domain.catalog_analysis import Analysis
 from productops.domain.catalog_approvals import ApprovalPolicyEntry
 from productops.domain.catalog_compliance import ControlEntry
+from productops.domain.catalog_development import DevelopmentSourceEntry
+from productops.domain.catalog_feature import FeatureEntry
 from productops.domain.catalog_flags import FlagEntry
 from productops.domain.catalog_quality import QualityPolicy
+from productops.domain.catalog_team import TeamEntry
 from productops.domain.catalog_webhooks import WebhookSourceEntry, WebhookTargetEntry
 from productops.domain.catalog_windows import CalendarEntry, ChangeWindowEntry
 from productops.domain.release import Environment
@@ -196,7 +199,7 @@ class ServiceEntry(_Strict):
 
 AnyEntry = (
     VentureEntry | ServiceEntry | FlagEntry | CalendarEntry | ChangeWindowEntry | AccessEntry | ApprovalPolicyEntry | ControlEntry
-    | WebhookSourceEntry | WebhookTargetEntry | QualityPolicy
+    | WebhookSourceEntry | WebhookTargetEntry | QualityPolicy | DevelopmentSourceEntry | TeamEntry | FeatureEntry
 )  # fmt: skip
 Entry = Annotated[AnyEntry, Field(discriminator="kind")]
 

@@ -40,6 +40,8 @@ TYPES: dict[str, str] = {
     "incident.detected": "An incident was opened by the product or by an alert.",
     "incident.reported": "An incident was opened by a person.",
     "incident.resolved": "An incident ended.",
+    "development.planned": "Another plan of a venture's work is the current one.",
+    "development.at_risk": "A feature will probably be later than it was promised.",
     "webhook.test": "Somebody tried out this target.",
 }
 # Whatever the audit notes about these is told, too, under the name the audit has for it.

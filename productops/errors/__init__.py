@@ -6,6 +6,7 @@ ProductOpsError
 │   ├── SettingsError            422  a setting is missing or impossible
 │   ├── CalendarError            422  a calendar of freezes or windows cannot be read
 │   ├── QualityInputError        422  a report of a test, coverage, security or performance tool cannot be read
+│   ├── RiskModelError           422  a stored model of risk cannot be read
 │   ├── UnsupportedError         422  the router or target cannot do what the rollout needs
 │   ├── PreconditionRequiredError 428 the call must say which revision it changes
 │   ├── ImpossiblePolicyError    422  there are not enough people for an approval policy
@@ -43,6 +44,8 @@ ProductOpsError
 │   ├── IdentityProviderError    502  the OpenID Connect provider did not answer, or nonsense (retryable)
 │   ├── MetricSourceError        502  a metric source did not answer, or nonsense (retryable)
 │   │   └── RateLimitedError     503  a metric source asks for patience       (retryable)
+│   ├── DevelopmentSourceError   502  GitHub, GitLab or Jira did not answer, or nonsense (retryable)
+│   │   └── DevelopmentSourceBusyError 503  it asks for patience          (retryable)
 │   ├── CalendarSourceError      502  a calendar cannot be had from its file or address (retryable)
 │   └── StoreUnavailableError    503  the database did not answer             (retryable)
 └── StackError                   500  the processes of `productops up`
@@ -86,6 +89,8 @@ from productops.errors.conflict import (
 from productops.errors.dependency import (
     CalendarSourceError,
     DependencyError,
+    DevelopmentSourceBusyError,
+    DevelopmentSourceError,
     IdentityProviderError,
     MetricSourceError,
     OrchestratorError,
@@ -106,6 +111,7 @@ from productops.errors.invalid import (
     InvalidInputError,
     PreconditionRequiredError,
     QualityInputError,
+    RiskModelError,
     SettingsError,
     UnsupportedError,
 )
@@ -133,6 +139,8 @@ __all__ = [
     "ConflictError",
     "DependencyCycleError",
     "DependencyError",
+    "DevelopmentSourceBusyError",
+    "DevelopmentSourceError",
     "DowngradeError",
     "FlagKilledError",
     "ForbiddenError",
@@ -157,6 +165,7 @@ __all__ = [
     "RateLimitedError",
     "ReleaseInFlightError",
     "RevisionMismatchError",
+    "RiskModelError",
     "RouterError",
     "SelfApprovalError",
     "SettingsError",

@@ -58,6 +58,21 @@ class CalendarSourceError(DependencyError):
     title = "A calendar cannot be had"
 
 
+class DevelopmentSourceError(DependencyError):
+    """GitHub, GitLab or Jira did not answer, or its answer means nothing; what was read before stays, and so does the cursor."""
+
+    slug = "development-source-failed"
+    title = "A development source failed"
+
+
+class DevelopmentSourceBusyError(DevelopmentSourceError):
+    """A development source asks for fewer questions; ``extra["retry_after_s"]`` is how long it wants peace."""
+
+    status = 503
+    slug = "development-source-busy"
+    title = "A development source asks for patience"
+
+
 class StoreUnavailableError(DependencyError):
     """The database did not answer; nothing was changed."""
 

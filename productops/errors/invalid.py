@@ -46,6 +46,14 @@ class QualityInputError(InvalidInputError):
     exit_code = 65
 
 
+class RiskModelError(InvalidInputError):
+    """A stored model of risk cannot be read, or is no such model; the rule rates changes until there is one."""
+
+    slug = "risk-model-invalid"
+    title = "Model of risk cannot be read"
+    exit_code = 65
+
+
 class UnsupportedError(InvalidInputError):
     """The router or target cannot do what the rollout needs; ``extra["missing"]`` names each thing."""
 

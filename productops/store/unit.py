@@ -10,6 +10,12 @@ from sqlalchemy.orm import Session
 
 from productops.store.catalog import Catalog
 from productops.store.database import make_engine, session_scope
+from productops.store.development import Development
+from productops.store.development_plans import DevelopmentPlans
+from productops.store.development_plans_forecasts import DevelopmentForecasts
+from productops.store.development_plans_teams import DevelopmentTeams
+from productops.store.development_progress_parts import DevelopmentParts
+from productops.store.development_sources import DevelopmentSources
 from productops.store.governance import Audit, Quarantine
 from productops.store.governance_access import Principals, Tokens
 from productops.store.governance_approvals import ApprovalPolicies, Approvals
@@ -45,11 +51,11 @@ from productops.store.rest_idempotency import IdempotentAnswers
 from productops.store.runs import Runs
 
 
-class Unit:
+class Unit(DevelopmentParts):
     """All repositories of one transaction."""
 
     def __init__(self, session: Session) -> None:
-        self._session = session
+        super().__init__(session)
 
     def undo(self) -> None:
         """Let nothing of this transaction remain; for plans that only look."""
@@ -291,6 +297,31 @@ class Unit:
     def quality_histories(self) -> QualityHistories:
         """Watched tests over runs, and their quarantine."""
         return QualityHistories(self._session)
+
+    @cached_property
+    def development(self) -> Development:
+        """The work as tools tell it."""
+        return Development(self._session)
+
+    @cached_property
+    def development_sources(self) -> DevelopmentSources:
+        """Tools that are read, and how far."""
+        return DevelopmentSources(self._session)
+
+    @cached_property
+    def development_teams(self) -> DevelopmentTeams:
+        """Who does the work, and when."""
+        return DevelopmentTeams(self._session)
+
+    @cached_property
+    def development_plans(self) -> DevelopmentPlans:
+        """Who does what when."""
+        return DevelopmentPlans(self._session)
+
+    @cached_property
+    def development_forecasts(self) -> DevelopmentForecasts:
+        """By when things are done, and what came true."""
+        return DevelopmentForecasts(self._session)
 
     @cached_property
     def quarantine(self) -> Quarantine:

@@ -11,13 +11,19 @@ from productops.domain.catalog import VentureEntry
 from productops.domain.catalog_access import AccessEntry
 from productops.domain.catalog_approvals import ApprovalPolicyEntry
 from productops.domain.catalog_compliance import ControlEntry
+from productops.domain.catalog_development import DevelopmentSourceEntry
+from productops.domain.catalog_feature import FeatureEntry
 from productops.domain.catalog_flags import FlagEntry
 from productops.domain.catalog_quality import QualityPolicy
+from productops.domain.catalog_team import TeamEntry
 from productops.domain.catalog_webhooks import WebhookSourceEntry, WebhookTargetEntry
 from productops.domain.catalog_windows import CalendarEntry, ChangeWindowEntry
 from productops.domain.governance_access import Operation
 from productops.store import Unit
 from productops.usecases.context import Actor, Context
+from productops.usecases.development_plan_teams import DeclaredTeam, put_teams
+from productops.usecases.development_readiness_declared import DeclaredFeature, put_features
+from productops.usecases.development_sync_declared import DeclaredDevelopmentSource, put_development_sources
 from productops.usecases.governance_access_catalog import DeclaredAccess, put_access
 from productops.usecases.governance_approvals_policies import DeclaredPolicy, hold_access, put_policies
 from productops.usecases.governance_changes_record import record_catalog
@@ -45,7 +51,7 @@ class Change:
 # Stored kind by kind, each by its own function: what is no longer declared has to go.
 _Together = (
     CalendarEntry | ChangeWindowEntry | AccessEntry | ApprovalPolicyEntry | ControlEntry | WebhookSourceEntry | WebhookTargetEntry
-    | QualityPolicy
+    | QualityPolicy | DevelopmentSourceEntry | TeamEntry | FeatureEntry
 )  # fmt: skip
 
 
@@ -80,6 +86,9 @@ def apply_catalog(context: Context, entries: Sequence[LoadedEntry], *, actor: Ac
             changes += _put_access(unit, entries, actor=actor, now=now)
             changes += _put_controls(unit, entries, actor=actor, now=now)
             changes += _put_webhooks(unit, entries, actor=actor, now=now)
+            changes += _put_development(unit, entries, actor=actor, now=now)
+            changes += _put_teams(unit, entries, actor=actor, now=now)
+            changes += _put_features(unit, entries, actor=actor, now=now)
             changes += _put_quality(unit, entries, actor=actor, now=now)
             changes += _put_policies(unit, entries, actor=actor, now=now)
             record_catalog(unit, {f"{c.kind}/{c.name}": c.outcome for c in changes}, actor=actor, now=now)
@@ -133,12 +142,33 @@ def _put_webhooks(unit: Unit, entries: Sequence[LoadedEntry], *, actor: Actor, n
     return [Change(kind, name, outcome) for kind, name, outcome in outcomes]
 
 
+def _put_development(unit: Unit, entries: Sequence[LoadedEntry], *, actor: Actor, now: datetime) -> list[Change]:
+    """Tools that know of the work; what is no longer declared is read no more. Raises: CatalogError, NotFoundError."""
+    declared = [DeclaredDevelopmentSource(e.entry, str(e.base)) for e in entries if isinstance(e.entry, DevelopmentSourceEntry)]
+    outcomes = put_development_sources(unit, declared, bases={str(e.base) for e in entries}, actor=actor, now=now)
+    return [Change(kind, name, outcome) for kind, name, outcome in outcomes]
+
+
 def _put_quality(unit: Unit, entries: Sequence[LoadedEntry], *, actor: Actor, now: datetime) -> list[Change]:
     """What has to hold before a version goes out. Before the approval policies: the present ones decide. Raises: CatalogError."""
     declared = [DeclaredQualityPolicy(e.entry, str(e.base)) for e in entries if isinstance(e.entry, QualityPolicy)]
     ventures = {e.entry.metadata.name for e in entries if isinstance(e.entry, VentureEntry)}
     outcomes = put_quality_policies(unit, declared, ventures=ventures, bases={str(e.base) for e in entries}, actor=actor, now=now)
     return [Change(each.kind, each.name, each.outcome, each.waits_for) for each in outcomes]
+
+
+def _put_teams(unit: Unit, entries: Sequence[LoadedEntry], *, actor: Actor, now: datetime) -> list[Change]:
+    """Who does the work; teams that are no longer declared are removed. Raises: NotFoundError."""
+    declared = [DeclaredTeam(e.entry, str(e.base)) for e in entries if isinstance(e.entry, TeamEntry)]
+    outcomes = put_teams(unit, declared, bases={str(e.base) for e in entries}, actor=actor, now=now)
+    return [Change(kind, name, outcome) for kind, name, outcome in outcomes]
+
+
+def _put_features(unit: Unit, entries: Sequence[LoadedEntry], *, actor: Actor, now: datetime) -> list[Change]:
+    """What features are for; those that are no longer declared are removed. Raises: CatalogError, NotFoundError."""
+    declared = [DeclaredFeature(e.entry, str(e.base)) for e in entries if isinstance(e.entry, FeatureEntry)]
+    outcomes = put_features(unit, declared, bases={str(e.base) for e in entries}, actor=actor, now=now)
+    return [Change(kind, name, outcome) for kind, name, outcome in outcomes]
 
 
 def _venture_of(loaded: LoadedEntry) -> str | None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from productops.domain.catalog_approvals import Action, Attribute
+from productops.domain.catalog_approvals import Action, Attribute, RiskLevel
 from productops.domain.governance_access import MACHINE
 from productops.domain.governance_approvals import ApprovalRequest, hash_of, still_missing
 from productops.domain.governance_approvals_policy import Facts, needs_of
@@ -30,7 +30,10 @@ def release_subject(release_id: str) -> str:
 
 
 def risk_of(context: Context, release: Release) -> Risk:
-    """How risky a release is, by what is known before it starts."""
+    """How risky a release is, by what was known when it was asked for; by the rule where nothing was noted then."""
+    noted = release.plan.get("risk")
+    if noted:
+        return Risk(RiskLevel(noted["level"]), tuple(noted["reasons"]))
     downgrade = release.baseline_version is not None and is_older(release.version, release.baseline_version)
     return context.risk.rate(
         RiskFacts(

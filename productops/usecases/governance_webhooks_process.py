@@ -14,6 +14,7 @@ from productops.domain.governance_webhooks_normalise import normalise
 from productops.domain.release import Environment
 from productops.errors import ConflictError, InvalidInputError, NotFoundError, ProductOpsError
 from productops.usecases.context import Actor, Context
+from productops.usecases.development_sync_webhooks import take_work
 from productops.usecases.incident import IncidentReport, report_incident, resolve_incident
 from productops.usecases.release_request import ReleaseWish, request_release, start_release
 
@@ -47,12 +48,22 @@ def _process_claimed(context: Context, inbound: Inbound, *, owner: str) -> bool:
     try:
         if source is None:
             raise NotFoundError(f"the source {inbound.source} is no longer declared")
-        events = [_with_effect(context, source, inbound, position, event) for position, event in enumerate(normalise(source, inbound))]
+        told = _with_work(normalise(source, inbound), take_work(context, source, inbound))
+        events = [_with_effect(context, source, inbound, position, event) for position, event in enumerate(told)]
     except Exception as error:  # noqa: BLE001 - one request that cannot be processed must not keep the others waiting for ever
         _fail(context, inbound, error)
         return True
     _finish(context, inbound, events)
     return True
+
+
+def _with_work(events: list[InboundEvent], work: str) -> list[InboundEvent]:
+    """The events, the first with what became of the work it tells; one that only tells of work is understood, too."""
+    if not work:
+        return events
+    first = events[0]
+    kind, reason = ("work.updated", "") if first.kind == UNRECOGNISED else (first.kind, first.reason)
+    return [replace(first, kind=kind, reason=reason, effect=work), *events[1:]]
 
 
 def _finish(context: Context, inbound: Inbound, events: list[InboundEvent]) -> None:

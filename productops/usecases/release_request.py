@@ -29,6 +29,7 @@ from productops.errors import (
 from productops.store import Unit
 from productops.store.identity import new_id
 from productops.usecases.context import Actor, Context
+from productops.usecases.development_risk import keep_risk, noted_risk
 from productops.usecases.governance_access_scope import service_for
 from productops.usecases.governance_approvals_release import first_attempt, tell_waiting, with_approval
 from productops.usecases.governance_changes_record import record_release
@@ -138,8 +139,11 @@ def _find_version(context: Context, wish: ReleaseWish) -> Service:
 
 
 def _gates(context: Context, service: Service, wish: ReleaseWish) -> dict[str, object]:
-    """What the plan notes of the quality gates; before the transaction, for reports are read. Raises: QualityGateError."""
-    return {} if wishes_flag(service, wish.strategy, wish.version) else check_release(context, service, wish.version, wish.environment)
+    """What the plan notes of the quality gates and of the risk; before the transaction, for reports are read. Raises: QualityGateError."""
+    if wishes_flag(service, wish.strategy, wish.version):
+        return {}
+    risk = noted_risk(context, venture=service.venture, service=service.name, version=wish.version, environment=wish.environment)
+    return check_release(context, service, wish.version, wish.environment) | risk
 
 
 def _write(
@@ -152,6 +156,7 @@ def _write(
         release = _draft(unit, service, wish, actor=actor, context=context, gates=gates)
         release = with_approval(unit, release, context, actor=actor, now=now)
         unit.releases.add(release)
+        keep_risk(unit, release, now=now)
         unit.releases.tell(release.id, "requested", {"title": release.title, "by": actor.name, "origin": actor.origin}, now=now)
         unit.deployments.record(release, unit.catalog.venture_id(release.venture))
         insisted = [name for name in ("force_downgrade", "lift_quarantine") if getattr(wish, name)]

@@ -19,13 +19,17 @@ from fastapi.routing import APIRoute
 from productops.api import access
 from productops.api.access import bind, operation_of
 from productops.api.conventions import api_routes
+from productops.domain.catalog_development import DevelopmentSourceSpec
 from productops.domain.catalog_flags import FlagSpec
+from productops.domain.development import Change, Feature
+from productops.domain.development_sync import DevelopmentSource
 from productops.domain.governance_access import ALLOWED, Grant, Operation, Role
 from productops.domain.quality import CaseResult, Outcome, Parsed
 from productops.domain.release_train import MemberWish
 from productops.logs import set_up_logs
 from productops.settings import Settings
 from productops.usecases.context import Context
+from productops.usecases.development_risk_train import review_risk
 from productops.usecases.governance_access import Holder, give
 from productops.usecases.incident import IncidentReport, report_incident
 from productops.usecases.quality_improve import review_quality
@@ -36,6 +40,7 @@ from productops.usecases.release_flags_change import create_flag
 from productops.usecases.release_request import ReleaseWish, place_release
 from productops.usecases.release_train import TrainWish, place_train
 from productops.usecases.release_windows_bypass import request_bypass
+from tests.integration.development_plan_lab import draft_plan
 from tests.integration.quality_learning_lab import add_history, key_of
 from tests.integration.test_api.support import TOKEN, HandMadeOrchestrator, client_of, free_ports, person_token, serving
 from tests.support import PRODUCTION, SOMEBODY, add_service, make_context, service_spec, sqlite_url
@@ -149,14 +154,34 @@ def furnish(context: Context) -> dict[str, str]:
     with TemporaryDirectory() as uploads:
         incoming = incoming_folder(Path(uploads))
         upload = accept_upload(context, request, incoming, Path(uploads), actor=SOMEBODY)
+    tool = DevelopmentSourceSpec.model_validate({"system": "github", "projects": ["acme/shop"], "paused": True})
+    with context.store.write() as unit:
+        unit.development_sources.put("shop", venture=VENTURE, spec=tool, base="/nowhere", now=context.clock.now())
     with context.store.read() as unit:
         seq = next(e.seq for e in unit.audit.following(0) if e.subject == f"release/{release.id}")
     return {
         "release_id": release.id, "train_id": train.id, "key": "new-checkout", "name": "shop", "service": "shop", "venture": VENTURE,
         "environment": "production", "version": "2.0", "bypass_id": bypass.id, "incident_id": incident, "seq": str(seq),
         "change_id": MISSING, "token_id": "0" * 12, "run_id": run.id, "waiver_id": waiver.id, "upload_id": upload.id,
-        "test_key": key_of("pays"), "insight_id": insight,
+        "test_key": key_of("pays"), "insight_id": insight, "plan_id": draft_plan(context), **develop(context, tool),
     }  # fmt: skip
+
+
+def develop(context: Context, tool: DevelopmentSourceSpec) -> dict[str, str]:
+    """A feature, a change with what was said of it, and the cause of an incident."""
+    now = context.clock.now()
+    told = (
+        Feature(external_id="1", key="acme/shop#1", title="Apple Pay", changed_at=now),
+        Change(external_id="2", key="acme/shop#2", repository="acme/shop", title="pay", opened_at=now, changed_at=now),
+    )
+    with context.store.write() as unit:
+        unit.development.put(DevelopmentSource("shop", VENTURE, tool), told, now=now)
+    review_risk(context, VENTURE, actor=SOMEBODY)
+    with context.store.read() as unit:
+        return {
+            "feature_id": unit.development.of(Feature)[0].id, "subject": unit.development.of(Change)[0].id,
+            "attribution_id": unit.attributions.standing(VENTURE)[0].id,
+        }  # fmt: skip
 
 
 def items_of(document: Any) -> list[Any]:

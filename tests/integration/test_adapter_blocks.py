@@ -12,7 +12,10 @@ from prefect.blocks.core import Block
 from blocks.aws import AwsLambda, AwsLoadBalancer
 from blocks.datadog import Datadog
 from blocks.envoy_remote import RemoteEnvoys
+from blocks.github import GitHub
+from blocks.gitlab import GitLab
 from blocks.haproxy import HAProxy
+from blocks.jira import Jira
 from blocks.kubernetes import Kubernetes
 from blocks.newrelic import NewRelic
 from blocks.podman import Podman
@@ -28,6 +31,9 @@ BLOCKS: dict[str, Make] = {
     "prometheus": lambda _: (Prometheus(url="https://p.example", token="s3cret-token", requests_query="r", failures_query="f"), ()),
     "datadog": lambda _: (Datadog(api_key="s3cret-token", application_key="s3cret-other"), ()),
     "newrelic": lambda _: (NewRelic(account=1, api_key="s3cret-token"), ()),
+    "github": lambda _: (GitHub(token="s3cret-token"), ()),
+    "gitlab": lambda _: (GitLab(token="s3cret-token"), ()),
+    "jira": lambda _: (Jira(url="https://jira.example", token="s3cret-token"), ()),
     "haproxy": lambda folder: (HAProxy(folder=str(folder)), ()),
     "envoy_remote": lambda folder: (RemoteEnvoys(folder=str(folder), nodes=["a=10.0.0.1:9902"], stats_token="s3cret-token"), ()),
     "podman": lambda folder: (Podman(home=str(folder)), ()),

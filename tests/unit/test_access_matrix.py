@@ -45,6 +45,8 @@ MAY = {
     "token.own": "vdriea", "access.read": "ea",
     "quality.read": "vdriea", "quality.validate": "drea", "quality.waive": "rea", "quality.sign-off": "rea",
     "quality.quarantine": "rea", "quality.improve": "rea",
+    "development.read": "vdriea", "development.sync": "drea", "development.plan": "drea",
+    "development.overrule": "riea",
     "access.manage": "a", "prefect.read": "vdriea", "prefect.manage": "a",
 }  # fmt: skip
 

@@ -12,7 +12,7 @@ ROOT = Path(productops.__file__).parent
 COUNTED = "a sample of something that goes on; it has rows of its own"
 BEAT = "a sign of life, every few seconds"
 RETENTION = "forgets what the retention says is to be forgotten; nobody decided anything"
-RUNS = "who executes a flow run is Prefect's to tell; the claim of a release is an entry"
+RUNS = "who carries work out is bookkeeping; what it did is an entry"
 DELIVERY = "bookkeeping of deliveries; what is delivered was told when it was done"
 KEYS = "answers of repeated requests; the first one was told"
 DERIVED = "a copy of what is stored already"
@@ -53,8 +53,16 @@ EXEMPT = {
     "usecases/governance_webhooks_process.py:_alert": DELIVERY,
     "usecases/governance_webhooks_process.py:free_dead_processors": DELIVERY,
     "usecases/quality_uploads.py:judge_waiting": DELIVERY,
+    "usecases/development_plan.py:make_waiting": RUNS,
     "usecases/quality_uploads.py:_renewed": BEAT,
     "usecases/quality_uploads.py:renew": BEAT,
+    "usecases/development_sync_run.py:wait": BEAT,
+    "usecases/development_sync_run.py:_guarded": DERIVED,
+    "usecases/development_sync_run.py:_read_stream": DERIVED,
+    "usecases/development_sync_run.py:_comb": DERIVED,
+    "usecases/development_sync_run.py:_bury": DERIVED,
+    "usecases/development_sync_run.py:_read_details": DERIVED,
+    "usecases/development_sync_webhooks.py:_store": DERIVED,
     "usecases/rest_idempotency.py:claim_key": KEYS,
     "usecases/rest_idempotency.py:keep_answer": KEYS,
     "usecases/rest_idempotency.py:give_key_back": KEYS,

@@ -11,6 +11,7 @@ from productops.adapters.catalog_files import load_catalog
 from productops.adapters.connections import Connections
 from productops.cli import docs_domain, docs_reference
 from productops.domain.catalog import Rollout, Route, Run
+from productops.domain.development_plan_facts_file import WorkFile
 from productops.domain.release import EDGES, ENDED, EXPOSED, Cause, Phase
 from productops.usecases import release_rollback
 
@@ -160,6 +161,9 @@ def test_parts_of_entries_in_the_pages_are_valid(page, block, monkeypatch):
         assert Connections.model_validate(parts)
         return
     if "rules" in parts:  # of a Kubernetes Role
+        return
+    if {"people", "items"} <= parts.keys():
+        assert WorkFile.model_validate(parts)
         return
     (name, part), *others = parts.items()
     assert others == [], page

@@ -162,7 +162,10 @@ def _across(found: list[_Found]) -> Iterator[Problem]:
         if earlier is not each:
             where = f"{earlier.file}:{earlier.document.place.line}"
             yield each.problem(f"{kind} {name!r} is declared twice, first in {where}", "metadata", "name")
-        if kind in {"Service", "Flag", "Calendar", "ChangeWindow", "Control", "WebhookSource", "WebhookTarget", "QualityPolicy"}:
+        if kind in {
+            "Service", "Flag", "Calendar", "ChangeWindow", "Control", "WebhookSource", "WebhookTarget", "QualityPolicy",
+            "DevelopmentSource", "Team", "Feature",
+        }:  # fmt: skip
             yield from _owner(each, ventures)
         if each.loaded and isinstance(each.loaded.entry, AccessEntry):
             yield from _granted(each, each.loaded.entry, ventures)

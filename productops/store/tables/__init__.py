@@ -3,6 +3,36 @@
 from productops.store.tables.base import Base
 from productops.store.tables.capacity import ScalingOperation
 from productops.store.tables.catalog import CatalogRevision, CatalogService, Venture
+from productops.store.tables.development import (
+    DevelopmentBuildRow,
+    DevelopmentChangeRow,
+    DevelopmentCommitRow,
+    DevelopmentDeploymentRow,
+    DevelopmentFeatureRow,
+    DevelopmentKeyRow,
+    DevelopmentLinkRow,
+    DevelopmentMoveRow,
+    DevelopmentPersonRow,
+    DevelopmentReviewRow,
+    DevelopmentSourceRow,
+    DevelopmentSprintRow,
+    DevelopmentStreamRow,
+    DevelopmentWorkItemRow,
+)
+from productops.store.tables.development_plans import (
+    DevelopmentCurrentPlanRow,
+    DevelopmentForecastRow,
+    DevelopmentPlanItemRow,
+    DevelopmentPlanRow,
+    DevelopmentTeamRow,
+)
+from productops.store.tables.development_risk import (
+    DevelopmentAnswerRow,
+    DevelopmentAttributionRow,
+    DevelopmentGoalRow,
+    DevelopmentRiskModelRow,
+    DevelopmentRiskPredictionRow,
+)
 from productops.store.tables.governance import AuditPersonRow, AuditRow, QuarantineRow
 from productops.store.tables.governance_access import AccessEntryRow, GrantRow, MembershipRow, PrincipalRow, TokenRow
 from productops.store.tables.governance_approvals import (
@@ -80,6 +110,30 @@ __all__ = [
     "ComplianceCheckRow",
     "ControlRow",
     "DeploymentOpsEvent",
+    "DevelopmentAnswerRow",
+    "DevelopmentAttributionRow",
+    "DevelopmentBuildRow",
+    "DevelopmentChangeRow",
+    "DevelopmentCommitRow",
+    "DevelopmentCurrentPlanRow",
+    "DevelopmentDeploymentRow",
+    "DevelopmentFeatureRow",
+    "DevelopmentForecastRow",
+    "DevelopmentGoalRow",
+    "DevelopmentKeyRow",
+    "DevelopmentLinkRow",
+    "DevelopmentMoveRow",
+    "DevelopmentPersonRow",
+    "DevelopmentPlanItemRow",
+    "DevelopmentPlanRow",
+    "DevelopmentReviewRow",
+    "DevelopmentRiskModelRow",
+    "DevelopmentRiskPredictionRow",
+    "DevelopmentSourceRow",
+    "DevelopmentSprintRow",
+    "DevelopmentStreamRow",
+    "DevelopmentTeamRow",
+    "DevelopmentWorkItemRow",
     "EventRow",
     "FindingRow",
     "FlagChangeRow",
