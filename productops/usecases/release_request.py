@@ -25,6 +25,7 @@ from productops.errors import (
     OrchestratorError,
     QuarantinedError,
     ReleaseInFlightError,
+    StoreUnavailableError,
 )
 from productops.store import Unit
 from productops.store.identity import new_id
@@ -142,8 +143,17 @@ def _gates(context: Context, service: Service, wish: ReleaseWish) -> dict[str, o
     """What the plan notes of the quality gates and of the risk; before the transaction, for reports are read. Raises: QualityGateError."""
     if wishes_flag(service, wish.strategy, wish.version):
         return {}
-    risk = noted_risk(context, venture=service.venture, service=service.name, version=wish.version, environment=wish.environment)
-    return check_release(context, service, wish.version, wish.environment) | risk
+    return check_release(context, service, wish.version, wish.environment) | _risk(context, service, wish)
+
+
+def _risk(context: Context, service: Service, wish: ReleaseWish) -> dict[str, object]:
+    try:
+        return noted_risk(context, venture=service.venture, service=service.name, version=wish.version, environment=wish.environment)
+    except StoreUnavailableError:
+        raise
+    except Exception:  # odd data from a tracker must not keep a release from going out: without a note the plain rule rates it
+        log.exception("risk.not_noted", service=service.name, version=wish.version)
+        return {}
 
 
 def _write(

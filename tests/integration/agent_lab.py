@@ -24,12 +24,12 @@ from productops.domain.strategies import Overrides
 from productops.domain.traffic import Instance, TrafficTarget
 from productops.settings import Settings
 from productops.store import Store
-from productops.store.migrate import upgrade
 from productops.usecases.context import Actor, Context
 from productops.usecases.release_request import ReleaseWish, request_release
 from productops.usecases.release_resume import claim_release
 from productops.usecases.release_run import deploy_candidate, promote_candidate, settle_promotion
 from tests.integration.envoy_support import LOOPBACK, Load, LoopThread, eventually
+from tests.support import migrated
 
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCTION = Environment.PRODUCTION
@@ -110,7 +110,7 @@ class AgentLab:
 
     def __post_init__(self) -> None:
         self.settings = free_settings(self.home, drain_timeout_s=10.0, stop_grace_s=1.0, lease_ttl_s=self.lease_ttl_s)
-        upgrade(self.settings.sqlalchemy_url)
+        migrated(self.settings.sqlalchemy_url)
         store = Store(self.settings.sqlalchemy_url)
         self.context = Context(store=store, doorbell=Doorbell(self.settings.doorbell_port), lease_ttl_s=self.lease_ttl_s)
         with store.write() as unit:

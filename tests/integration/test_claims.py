@@ -14,10 +14,10 @@ from prefect.client.schemas.objects import State, StateType
 from productops.adapters.doorbell import Doorbell
 from productops.store import Store
 from productops.store.database import to_json
-from productops.store.migrate import upgrade
 from productops.usecases import run_claims
 from productops.usecases.context import Clock, Context
 from tasks.claims import attempt_of, end_of, has_run
+from tests.support import migrated
 
 BEGUN = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 NOBODY = 2**22 + 1  # above the largest process id of Linux
@@ -41,7 +41,7 @@ class Minutes(Clock):
 @pytest.fixture
 def context(tmp_path: Path) -> Iterator[Context]:
     url = f"sqlite:///{tmp_path / 'productops.db'}"
-    upgrade(url)
+    migrated(url)
     store = Store(url)
     yield Context(store=store, doorbell=Doorbell(1), lease_ttl_s=15, clock=Minutes())
     store.close()

@@ -371,6 +371,7 @@ def test_the_command_line_asks_the_api(served, capsys, tmp_path, monkeypatch):
     token.write_text(TOKEN)
     token.chmod(0o600)
     monkeypatch.setenv("PRODUCTOPS_TOKEN_FILE", str(token))
+    monkeypatch.setenv("COLUMNS", "200")
     where = ("--api-url", str(client.base_url).rstrip("/"), "--home", str(settings.home))
     code, out, _ = run("plan", "--venture", "apollo", "--limit", "1", *where, capsys=capsys)
     assert (code, "Pay by invoice" in out) == (0, True), out

@@ -55,6 +55,10 @@ def everything() -> list[OutboxEvent]:
         event(kind, {"service": "storefront", "environment": "staging", "version": "1.0"})
         for kind in ("service.deployed", "service.removed")
     ]
+    found += [
+        event(kind, {"plan_id": "p1", "venture": "apollo"}, "development-plan/p1")
+        for kind in ("development.planned", "development.at_risk")
+    ]
     found += [event("webhook.test", {"message": "hello"}, "webhook-target/a")]
     found += [
         event(kind, {"actor": "ada", "reason": "r", "detail": {"title": "t"}}, "change/1")
