@@ -201,7 +201,10 @@ def test_no_request_is_lost_when_fleets_come_and_go_with_reloads(site: HAProxySi
         for pct in (0, 5, 50, 100, 0):
             generation += 1
             route = replace(canary(old, candidate, pct, generation=generation), candidate_version=version, fleets=fleets)
+            before = candidate.requests
             site.haproxy.apply([route])
+            if pct == 100:
+                assert eventually(lambda seen=before, at=candidate: at.requests > seen)
         workers.add(worker(site))
         generation += 1
         site.haproxy.apply([canary(old, None, 0, generation=generation)])
