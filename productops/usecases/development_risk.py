@@ -303,8 +303,9 @@ def noted_risk(
     """What a release's plan keeps of its risk; asked for before the transaction, for the past of the venture is read."""
     with context.store.read() as unit:
         now = context.clock.now()
-        baseline = unit.traffic.get(service, environment).baseline_version
-        report = release_report(unit, Outgoing("", venture, service, environment, version, baseline, now), context.risk, now=now)
+        found = unit.traffic.find(service, environment)  # not get, which would write
+        outgoing = Outgoing("", venture, service, environment, version, found.baseline_version if found else None, now)
+        report = release_report(unit, outgoing, context.risk, now=now)
     return {
         "risk": {
             "level": report.level.value, "reasons": list(report.reasons), "probability": report.probability, "usual": report.usual,

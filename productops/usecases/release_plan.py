@@ -82,7 +82,8 @@ def with_steps(rollout: Rollout, traffic: UsualTraffic | None) -> Rollout:
 def read_usual_traffic(context: Context, service: str, environment: Environment) -> UsualTraffic | None:
     """Traffic that users of the service make now. Raises: NotFoundError, StoreUnavailableError."""
     with context.store.read() as unit:
-        live = unit.traffic.get(service, environment).baseline_version
+        found = unit.traffic.find(service, environment)  # not get, which would write
+        live = found.baseline_version if found else None
         return usual_traffic(unit, service, environment, live, now_s=int(context.clock.now().timestamp()))
 
 

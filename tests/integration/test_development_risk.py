@@ -13,12 +13,13 @@ import pytest
 
 from productops.domain.development import Change, ChangeState, Commit, FileChange
 from productops.domain.quality import CaseResult, Outcome, Parsed
-from productops.domain.release import Phase
+from productops.domain.release import Environment, Phase
 from productops.errors import RiskModelError
 from productops.settings import Settings
 from productops.store.development_risk import KnownModel
 from productops.store.identity import new_id
 from productops.usecases.context import Context
+from productops.usecases.development_risk import noted_risk
 from productops.usecases.development_risk_facts import parts_of
 from productops.usecases.development_risk_train import review_risk
 from productops.usecases.governance_approvals_release import risk_of
@@ -197,3 +198,12 @@ def test_a_review_twice_writes_nothing_the_second_time(house):
     first = review_risk(house.context, "apollo", actor=SOMEBODY)
     second = review_risk(house.context, "apollo", actor=SOMEBODY)
     assert (first.predicted, second.predicted, second.settled, second.answers) == (1, 0, 0, 0)
+
+
+def test_rating_a_first_version_writes_nothing(context: Context) -> None:
+    """A reading transaction that begins to write fails as soon as somebody else writes, too."""
+    add_service(context, "new")
+    risk = noted_risk(context, venture="apollo", service="new", version="1.0", environment=Environment.PRODUCTION)
+    assert risk["risk"]
+    with context.store.read() as unit:
+        assert unit.traffic.find("new", Environment.PRODUCTION) is None
