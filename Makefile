@@ -40,9 +40,7 @@ test: $(VENV)/.installed  ## the whole suite
 ifdef ARGS
 	@$(UNPREFECT) $(BIN)/python -m pytest -q $(ARGS)
 else
-	@rm -f build/quality/junit-*.xml
-	@$(UNPREFECT) $(BIN)/python -m pytest -q -n 4 --dist loadfile -m "not alone" --junitxml=build/quality/junit-together.xml tests/unit tests/integration
-	@$(UNPREFECT) $(BIN)/python -m pytest -q -m alone --junitxml=build/quality/junit-alone.xml tests
+	@$(UNPREFECT) $(BIN)/python .ci/suite.py
 endif
 
 check: $(VENV)/.installed  ## lint, types, import contracts, dependencies and what is known against them, spelling

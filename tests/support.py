@@ -95,8 +95,11 @@ def migrated(url: str) -> None:
     upgrade(url)
 
 
-def make_context(url: str, *, lease_ttl_s: float = 3.0) -> Context:
-    """A migrated database with venture ``apollo``."""
+def make_context(url: str, *, lease_ttl_s: float = 15.0) -> Context:
+    """A migrated database with venture ``apollo``.
+
+    Tests that wait for the end of a lease make it shorter; all others outlast a busy machine.
+    """
     migrated(url)
     context = Context(store=Store(url), doorbell=Silent(), lease_ttl_s=lease_ttl_s)
     with context.store.write() as unit:

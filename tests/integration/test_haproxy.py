@@ -298,7 +298,7 @@ def test_a_restart_serves_what_was_served_before(site: HAProxySite, old: Backend
     with pytest.raises(RouterError):
         site.haproxy.apply([canary(old, new, 0, generation=2)])
     site.start()
-    assert site.get().body == "old"
+    assert eventually(lambda: site.get().body == "old")
     site.haproxy.apply([canary(old, new, 100, generation=3)])
     assert site.get().body == "new"
 

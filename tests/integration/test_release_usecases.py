@@ -24,7 +24,7 @@ from productops.errors import (
 from productops.usecases import release_judge, release_reconcile, release_resume, release_rollback, release_run
 from productops.usecases.release_report import make_report
 from productops.usecases.release_request import ReleaseWish, request_release
-from tests.support import PRODUCTION, SOMEBODY, HandMadeAgent, add_service, running, service_spec
+from tests.support import PRODUCTION, SOMEBODY, HandMadeAgent, add_service, make_context, running, service_spec, sqlite_url
 
 
 def wish(version="2.0", **changes):
@@ -59,6 +59,14 @@ def traffic(context):
 def stored(context, release_id):
     with context.store.read() as unit:
         return unit.releases.get(release_id)
+
+
+@pytest.fixture
+def brief(tmp_path):
+    """A context whose leases are short enough to wait for their end."""
+    made = make_context(sqlite_url(tmp_path), lease_ttl_s=3.0)
+    yield made
+    made.store.close()
 
 
 def test_a_good_version_is_promoted_step_by_step(any_context):
@@ -133,7 +141,8 @@ def test_too_little_traffic_extends_three_times_and_then_rolls_back(context):
     assert "of 100000 requests" in release.reason
 
 
-def test_a_paused_release_keeps_its_lease_until_a_person_lets_it_go_on(context):
+def test_a_paused_release_keeps_its_lease_until_a_person_lets_it_go_on(brief):
+    context = brief
     add_service(context, spec=service_spec(analysis={"requests_min": 100_000, "on_inconclusive": "pause"}), live="1.0")
     release = request(context)
     with running(HandMadeAgent(context)):
@@ -172,7 +181,8 @@ def test_a_person_rolls_back_in_mid_rollout_and_the_old_holder_can_move_nothing(
         release_run.shift_traffic(context, release.id, 0, actor=SOMEBODY)
 
 
-def test_a_dead_holder_loses_its_lease_and_an_incident_tells_of_it(context):
+def test_a_dead_holder_loses_its_lease_and_an_incident_tells_of_it(brief):
+    context = brief
     add_service(context, live="1.0")
     release = request(context)
     with running(HandMadeAgent(context)):

@@ -207,6 +207,9 @@ def _backend(name: str, backend: Backend, servers: Iterable[Endpoint]) -> str:
         "  option httpchk",
         f"  http-check send meth GET uri {_quoted(path)} ver HTTP/1.1 hdr host {service}.health",
         "  http-check expect status 200-299",
+        # Its own time, and not that between two checks: an instance on a busy machine is slow, which is better than no instance at all;
+        # right after a start HAProxy believes the first check that fails.
+        "  timeout check 2s",
         f"  http-after-response set-header {VERSION_HEADER} {_quoted(version.replace('%', '%%'))}",
         # Common servers close an idle connection after 2 or 5 s; a request sent into that close would fail.
         "  default-server check inter 500ms fall 3 rise 1 pool-purge-delay 1500ms",
