@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import structlog
 
+from productops.domain.catalog_flags import Ramp
 from productops.domain.release import Environment
 from productops.domain.release_flags.evaluate import Answer, Failure, FlagSet
 from productops.domain.release_flags.flag import Flag, FlagCount
@@ -16,11 +17,14 @@ from productops.errors import StoreUnavailableError
 from productops.store import Unit
 from productops.usecases.context import Context
 from productops.usecases.release_flags_change import apply_due_changes
+from productops.usecases.release_flags_leases import FlagLeases, with_ramp
 
 log = structlog.get_logger(__name__)
 # What is counted of answers that are none; no variant can have this name.
 ERRORS = "!error"
 COUNTS_MAX = 200_000
+# Makes another version than any that is stored, so that whoever keeps answers asks for them again.
+LAPSED = 2**40
 # Small batches with a pause between them: one large one would hold up the evaluations of the same program for milliseconds.
 BATCH = 20
 KEYS_MAX = 500
@@ -37,6 +41,8 @@ class FlagServer:
         self._sets: Mapping[Environment, FlagSet] = {}
         self._changed_at: Mapping[Environment, datetime] = {}
         self._checked = float("-inf")
+        self._leases = FlagLeases()
+        self._reduced: dict[Environment, tuple[int, Mapping[str, Ramp | None], FlagSet]] = {}
 
     @property
     def age_s(self) -> float:
@@ -44,8 +50,18 @@ class FlagServer:
         return time.monotonic() - self._checked
 
     def flag_set(self, environment: Environment) -> FlagSet | None:
-        """The flags there, as of the last refresh; None before the first."""
-        return self._sets.get(environment)
+        """The flags there, as of the last refresh, without what a release holds whose lease is over; None before the first."""
+        found = self._sets.get(environment)
+        lapsed = self._leases.lapsed(environment) if found is not None else {}
+        if found is None or not lapsed:
+            return found
+        known = self._reduced.get(environment)
+        if known is None or known[:2] != (found.version, lapsed):
+            flags = [with_ramp(f, environment, lapsed[f.key]) if f.key in lapsed else f for f in self._flags.values()]
+            known = (found.version, lapsed, FlagSet(environment, flags, version=found.version + LAPSED))
+            self._reduced[environment] = known
+            log.warning("flags of a release whose lease is over are as before it", environment=environment.value, flags=sorted(lapsed))
+        return known[2]
 
     def changed_at(self, environment: Environment) -> datetime:
         """When somebody last changed a flag there."""
@@ -55,10 +71,11 @@ class FlagServer:
         """Ask for the versions; apply what is due; read the flags of environments whose version differs. Raises: StoreUnavailableError."""
         with self._lock:
             started = time.monotonic()
-            due_at = self._read()
+            self._leases.ask()
+            due_at = self._read(started)
             if due_at is not None and due_at <= self._context.clock.now():
                 apply_due_changes(self._context)
-                self._read()
+                self._read(started)
             self._checked = started
 
     def refresh_or_keep(self) -> bool:
@@ -75,13 +92,15 @@ class FlagServer:
             log.warning("flags are answered as they were read last", age_s=round(self.age_s, 1), reason=str(error))
             return False
 
-    def _read(self) -> datetime | None:
+    def _read(self, started: float) -> datetime | None:
         """Read what has changed; returns when the next scheduled change is due."""
         with self._context.store.read() as unit:
             versions = unit.flags.versions()
             news = [e for e in Environment if e not in self._sets or self._sets[e].version != versions.of(e)]
             if news:
                 self._read_flags(unit)
+                self._leases.find(unit)
+            self._leases.look(unit, started)
         if news:
             flags = self._flags.values()
             fresh = {e: FlagSet(e, flags, version=versions.of(e), before=self._sets.get(e)) for e in news}
