@@ -11,7 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from productops.domain.catalog import ServiceSpec
 from productops.domain.governance_access import MACHINE
 from productops.domain.release import Environment
 from productops.domain.traffic import Instance, InstanceState
+from productops.errors import StoreUnavailableError
 from productops.store import Store
 from productops.store.identity import new_id
 from productops.store.migrate import current, upgrade
@@ -140,12 +141,16 @@ class HandMadeAgent:
     def run(self) -> None:
         self._second = int(time.time())
         while not self._stop.wait(0.02):
-            self._confirm()
-            self._start_instances()
-            if self.enforcing:
-                self._enforce()
-            if self.measuring and time.time() >= self._second + 1:
-                self._count()
+            with suppress(StoreUnavailableError):  # the real one goes on, too
+                self._tick()
+
+    def _tick(self) -> None:
+        self._confirm()
+        self._start_instances()
+        if self.enforcing:
+            self._enforce()
+        if self.measuring and time.time() >= self._second + 1:
+            self._count()
 
     def _confirm(self) -> None:
         with self.context.store.write() as unit:

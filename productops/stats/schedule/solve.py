@@ -32,6 +32,8 @@ EXACT_ACTIVITIES = 400
 """Above it no model of the whole problem is built: reading it in would take what the search needs."""
 EXACT_MODES = 2_500
 MENDING, MENDING_LARGE = 0.4, 0.9
+# At least so long, in seconds, it is looked for what makes a problem impossible.
+PROOF_S = 1.5
 """The part of the time for moving as little as can be of an earlier schedule."""
 MISSED = 1e14
 """Values from here on miss a deadline that is binding."""
@@ -64,6 +66,8 @@ def solve(problem: Problem, limit_s: float, *, workers: int = 2, hint: Schedule 
     found = _better(first, slim.back(search.run(seconds, target=target)))
     late = found is None or found.value >= MISSED
     left = began + limit_s - time.monotonic()
+    if late:  # a machine that is busy elsewhere shall not hide that there is none, or which
+        left = max(left, PROOF_S)
     if small and left > 0.05:
         return _finish(problem, _exactly(problem, p, None if late else found, bound, left, workers), began)
     if late or found is None:
