@@ -32,7 +32,7 @@ from productops.store import Store
 ROOT = Path(__file__).resolve().parents[2]
 CATALOG = Path(__file__).resolve().parent / "catalog"
 API = "/api/v1/product-ops"
-LEASE_S = 3.0
+LEASE_S = 5.0
 GRACE_S = 2.0
 PRODUCTION = Environment.PRODUCTION
 Value = TypeVar("Value")
