@@ -4,7 +4,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-UNPREFECT := env $$(env | sed -n 's/^\(PREFECT_[A-Za-z0-9_]*\)=.*/-u \1/p') -u PYTHONPATH -u PYTHONHOME
+UNPREFECT := env $$(env | sed -n 's/^\(PREFECT_[A-Za-z0-9_]*\)=.*/-u \1/p') -u PYTHONPATH -u PYTHONHOME -u PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo up down test check quality bench docs clean lock format

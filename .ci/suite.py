@@ -13,9 +13,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 REPORTS = Path("build/quality")
-AGAIN_MAX = 5
-# Most tests wait for other processes, so more run than there are cores; those that take longest begin first (tests/conftest.py).
-SIDE_BY_SIDE = ("-n", "6", "--dist", "loadfile", "--no-loadscope-reorder")
+AGAIN_MAX = 8
+# Most tests wait for other processes, so twice as many run as there usually are cores; those that take longest begin first (tests/conftest.py).
+SIDE_BY_SIDE = ("-n", "4", "--dist", "loadfile", "--no-loadscope-reorder")
 TOGETHER, ALONE, AGAIN = (REPORTS / f"junit-{name}.xml" for name in ("together", "alone", "again"))
 _NOTHING_FAILED, _TESTS_FAILED = 0, 1
 

@@ -47,7 +47,7 @@ def test_what_passes_only_the_second_time_is_told_as_flaky_and_what_never_does_f
 
 
 def test_what_never_passes_fails_and_many_failures_get_no_second_attempt(tmp_path: Path) -> None:
-    done = suite(tmp_path, **{f"test_bad_{number}": BAD for number in range(6)})
+    done = suite(tmp_path, **{f"test_bad_{number}": BAD for number in range(9)})
     assert done.returncode == 1
     assert "a second attempt" not in done.stdout
     report = junit.read(tmp_path / "build" / "quality" / "junit-together.xml")
