@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 REPORTS = Path("build/quality")
 AGAIN_MAX = 8
-# Most tests wait for other processes, so twice as many run as there usually are cores; those that take longest begin first (tests/conftest.py).
+# Most tests wait for other processes, so there are more workers than cores; what takes longest begins first (tests/conftest.py).
 SIDE_BY_SIDE = ("-n", "4", "--dist", "loadfile", "--no-loadscope-reorder")
 TOGETHER, ALONE, AGAIN = (REPORTS / f"junit-{name}.xml" for name in ("together", "alone", "again"))
 _NOTHING_FAILED, _TESTS_FAILED = 0, 1
