@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from sqlalchemy import create_engine, text
 
@@ -23,6 +24,10 @@ SLOW = (
     "test_agent_election", "test_starting", "test_prefect_server", "test_flag_usecases", "test_router_restart", "test_access_routes",
     "test_quality_suite", "test_quality_real_tools", "test_audit_flow", "test_prometheus",
 )  # fmt: skip
+
+# How long an example takes says more about what else runs on the machine than about the code.
+hypothesis.settings.register_profile("suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("suite")
 
 for name in [n for n in os.environ if n.startswith(("PREFECT_", "PRODUCTOPS_"))]:
     del os.environ[name]
