@@ -30,9 +30,11 @@ def main() -> int:
     ]
     if all(code == _NOTHING_FAILED for code in codes):
         return 0
+    if any(code not in {_NOTHING_FAILED, _TESTS_FAILED} for code in codes):  # it was interrupted, or could not begin
+        return 2
     failed = [name for report in (TOGETHER, ALONE) for name in bad_cases(report)]
-    if any(code not in {_NOTHING_FAILED, _TESTS_FAILED} for code in codes) or len(failed) > AGAIN_MAX:
-        return max(codes)
+    if len(failed) > AGAIN_MAX:
+        return _TESTS_FAILED
     print(f"\n{len(failed)} failed; a second attempt, one after the other: {', '.join(failed)}", flush=True)
     code = run(AGAIN, "--last-failed", "--last-failed-no-failures", "none", "tests")
     flaky = [name for name in failed if name not in bad_cases(AGAIN)]
