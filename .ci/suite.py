@@ -36,12 +36,13 @@ def main() -> int:
     if len(failed) > AGAIN_MAX:
         return _TESTS_FAILED
     print(f"\n{len(failed)} failed; a second attempt, one after the other: {', '.join(failed)}", flush=True)
-    code = run(AGAIN, "--last-failed", "--last-failed-no-failures", "none", "tests")
-    flaky = [name for name in failed if name not in bad_cases(AGAIN)]
+    if run(AGAIN, "--last-failed", "--last-failed-no-failures", "none", "tests") not in {_NOTHING_FAILED, _TESTS_FAILED}:
+        return 2
+    passed = {key(case) for case in _tree(AGAIN).iter("testcase")} - set(bad_cases(AGAIN, also="skipped"))
     merge()
-    if flaky:
+    if flaky := [name for name in failed if name in passed]:
         print(f"\nFLAKY: {len(flaky)} passed only at the second attempt: {', '.join(flaky)}", flush=True)
-    return code
+    return _NOTHING_FAILED if len(flaky) == len(failed) else _TESTS_FAILED  # what did not run again, or was skipped, has not passed
 
 
 def run(report: Path, *arguments: str) -> int:
@@ -49,10 +50,10 @@ def run(report: Path, *arguments: str) -> int:
     return subprocess.run([sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *arguments], check=False).returncode
 
 
-def bad_cases(report: Path) -> list[str]:
-    """The tests of a report that failed."""
+def bad_cases(report: Path, *, also: str = "error") -> list[str]:
+    """The tests of a report that failed, or of which the element ``also`` tells."""
     cases = _tree(report).iter("testcase")
-    return [key(case) for case in cases if case.find("failure") is not None or case.find("error") is not None]
+    return [key(case) for case in cases if any(case.find(tag) is not None for tag in ("failure", "error", also))]
 
 
 def key(case: ElementTree.Element) -> str:

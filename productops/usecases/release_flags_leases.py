@@ -56,6 +56,9 @@ class FlagLeases:
             if not done:
                 continue
             place = (release.environment, done[0].key)
+            ramp = unit.flags.get(done[0].key).state.live_in(release.environment).ramp
+            if ramp != done[-1].after.live_in(release.environment).ramp:  # a person had the last word on it, which stays
+                continue
             first = done[0].before
             before = first.live_in(release.environment).ramp if first is not None else None
             known = self._watched.get(place)
@@ -97,7 +100,7 @@ class FlagLeases:
 
 
 def with_ramp(flag: Flag, environment: Environment, ramp: Ramp | None) -> Flag:
-    """The flag as if it were ramped like this there."""
+    """The flag as if it were ramped like this there; at a revision that no stored one has, for it is another flag to who evaluates it."""
     live = flag.state.live_in(environment).model_copy(update={"ramp": ramp})
     state: FlagState = flag.state.model_copy(update={"live": dict(flag.state.live) | {environment: live}})
-    return replace(flag, state=state)
+    return replace(flag, state=state, revision=-flag.revision)

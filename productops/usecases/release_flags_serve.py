@@ -58,7 +58,7 @@ class FlagServer:
         known = self._reduced.get(environment)
         if known is None or known[:2] != (found.version, lapsed):
             flags = [with_ramp(f, environment, lapsed[f.key]) if f.key in lapsed else f for f in self._flags.values()]
-            known = (found.version, lapsed, FlagSet(environment, flags, version=found.version + LAPSED))
+            known = (found.version, lapsed, FlagSet(environment, flags, version=found.version + LAPSED, before=found))
             self._reduced[environment] = known
             log.warning("flags of a release whose lease is over are as before it", environment=environment.value, flags=sorted(lapsed))
         return known[2]

@@ -90,6 +90,19 @@ def test_what_a_person_ramped_before_the_release_stays(brief: Context, tmp_path:
         until(server, lambda users: users == before, within_s=TTL_S * 4)
 
 
+def test_what_a_person_ramped_during_the_release_stays_whatever_became_of_its_lease(brief: Context, tmp_path: Path) -> None:
+    server = FlagServer(brief)
+    with running(FlagAgent(brief, enforcing=False)):
+        begun(brief, steps=2)
+    server.refresh()
+    ramp(brief, 90)
+    server.refresh()
+    with locked(tmp_path):
+        time.sleep(TTL_S + 0.5)
+        server.refresh()
+        assert on_variant(server) > 160
+
+
 def test_that_nobody_asked_for_longer_than_a_lease_takes_nothing_away(brief: Context) -> None:
     server = FlagServer(brief)
     with running(FlagAgent(brief, enforcing=False)):

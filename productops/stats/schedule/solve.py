@@ -66,7 +66,7 @@ def solve(problem: Problem, limit_s: float, *, workers: int = 2, hint: Schedule 
     found = _better(first, slim.back(search.run(seconds, target=target)))
     late = found is None or found.value >= MISSED
     left = began + limit_s - time.monotonic()
-    if late:  # a machine that is busy elsewhere shall not hide that there is none, or which
+    if small and late:  # a machine that is busy elsewhere shall not hide that there is none, and why
         left = max(left, PROOF_S)
     if small and left > 0.05:
         return _finish(problem, _exactly(problem, p, None if late else found, bound, left, workers), began)
