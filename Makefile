@@ -21,6 +21,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@$(UNPREFECT) $(BIN)/python -m productops.cli.stack.prefect_database
 	@$(BIN)/python -c 'from productops.stats.schedule.solve import warm_up; warm_up()'
+	@$(BIN)/python -c 'from productops.stats.analytics_usage_warm import warm_up; warm_up()'
 	@touch $@
 
 install: $(VENV)/.installed  ## set everything up

@@ -59,6 +59,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--strict", action="store_true", help="fail when a bar is missed")
     parser.add_argument("--runs", type=int, help="releases of the version whose answers fail (20; quick 3)")
     parser.add_argument("--every", type=int, default=0, help="the plan suite: each so-many-th project (23; quick 67)")
+    parser.add_argument("--seed", type=int, default=1, help="of what is simulated (experiments)")
+    parser.add_argument("--events", type=int, help="of the analytics-usage suite (10,000,000; quick 500,000)")
     parser.add_argument("--only", action="append", choices=release.PARTS, help="a part of the release suite; may be repeated")
     parser.add_argument("--home", type=Path, default=default_home(), help="folder of the release suite's stack; emptied at the start")
     parser.add_argument("--port-base", type=int, help="its first port; default: the first free ones")
@@ -160,10 +162,46 @@ def run_development_sync(arguments: argparse.Namespace) -> list[Figure]:
     return development_sync.run(quick=arguments.quick)
 
 
+def run_analytics_ingest(arguments: argparse.Namespace) -> list[Figure]:
+    """Usage events taken in as fast as it goes, and under kill -9. Raises: BenchError."""
+    from benchmarks import analytics_ingest  # loads Arrow
+
+    return analytics_ingest.run(quick=arguments.quick)
+
+
+def run_experiments(arguments: argparse.Namespace) -> list[Figure]:
+    """Recorded results, false findings, coverage and speed of experiments."""
+    from benchmarks import experiments  # scipy and the domain, which the others need not wait for
+
+    return experiments.run(quick=arguments.quick, seed=arguments.seed)
+
+
+def run_analytics_usage(arguments: argparse.Namespace) -> list[Figure]:
+    """Funnel and retention over millions of events, beside other engines. Raises: BenchError."""
+    from benchmarks import analytics_usage  # loads Arrow
+
+    return analytics_usage.run(quick=arguments.quick, events=arguments.events)
+
+
+def run_insights(arguments: argparse.Namespace) -> list[Figure]:
+    """Planted effects in simulated ventures: precision, recall, false insights a week, time of a night; two plain detectors beside."""
+    from benchmarks import insights  # scipy, which the others need not wait for
+
+    return insights.run(quick=arguments.quick, seed=arguments.seed)
+
+
+def run_success(arguments: argparse.Namespace) -> list[Figure]:
+    """Predictions of success for simulated features whose truth is known."""
+    from benchmarks import success  # scipy
+
+    return success.figures(quick=arguments.quick)
+
+
 SUITES: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
     "router": run_router, "flags": run_flags, "judge": run_judge, "audit": run_audit, "release": run_release, "fleet": run_fleet,
     "api": run_api, "outbox": run_outbox, "api-fuzz": run_api_fuzz, "quality": run_quality, "plan": run_plan,
-    "development-sync": run_development_sync,
+    "development-sync": run_development_sync, "analytics-ingest": run_analytics_ingest,
+    "insights": run_insights, "experiments": run_experiments, "analytics-usage": run_analytics_usage, "success": run_success,
 }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from productops.adapters import token_file
+from productops.adapters.analytics_mail import connect_mail
 from productops.adapters.connections import build_target, load_connections, router_capabilities
 from productops.adapters.doorbell import Doorbell
 from productops.adapters.prefect_api import connect_prefect
@@ -37,6 +38,8 @@ def context() -> Context:
         metric_sources=frozenset(source.name for source in connections.metric_sources),
         orchestrator=connect_prefect(found),
         secrets=SecretFolder(found.secret_folder),
+        mail=connect_mail(found),
+        analytics_folder=found.analytics_folder,
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from productops.domain.analysis import ArmSecond
+from productops.domain.analytics_report import Letter
 from productops.domain.catalog import Service
 from productops.domain.development import Change, Deployment, Read, Told
 from productops.domain.development_sync import Cursor, Page
@@ -240,3 +241,10 @@ class ChangeSystem(Protocol):
 
     def record(self, document: Mapping[str, object]) -> str:
         """Make the change known there and return its number; the same ``id`` again returns the same number. Raises: DependencyError."""
+
+
+class Mail(Protocol):
+    """A mail server."""
+
+    def send(self, letter: Letter) -> None:
+        """Hand a letter over. Raises: DependencyError; its ``extra`` has ``unsure`` where the server may have sent it all the same."""

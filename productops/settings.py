@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -136,6 +136,28 @@ class Settings(BaseSettings):
         default=None, description="Folder for anchors of the audit log, best on another machine; empty: audit-anchors in the home."
     )
     audit_key: Path | None = Field(default=None, description="File of the key that signs anchors; empty: audit-key in the home.")
+    analytics: Path | None = Field(
+        default=None, description="Folder of usage events, shared by all machines that take them in; empty: analytics in the home."
+    )
+    analytics_secret: SecretStr | None = Field(
+        default=None, description="Key that personal data in usage events is hashed with; empty: the generated one in the home folder."
+    )
+    analytics_retention_days: int = Field(default=395, ge=1, le=36_500, description="Days that usage events are kept.")
+    analytics_free_mb: int = Field(
+        default=512, ge=0, le=1_000_000, description="With less space free for usage events, MiB, clients are asked to come back later."
+    )
+    analytics_backlog_mb: int = Field(
+        default=1024, ge=1, le=1_000_000, description="With more usage events that wait to be sorted in, MiB, clients are asked the same."
+    )
+    smtp_host: str = Field(default="", description="Mail server that weekly reports are sent by; empty: no mail is sent.")
+    smtp_port: int = Field(default=587, ge=1, le=65535, description="Its TCP port.")
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        default="starttls", description="How the way to it is protected; none is for a server on this machine only."
+    )
+    smtp_user: str = Field(default="", description="Name to log in with; empty: none.")
+    smtp_password: SecretStr | None = Field(default=None, description="Its password.")
+    smtp_from: str = Field(default="", description="Address mails come from.")
+    report_to: str = Field(default="", description="Who gets weekly reports, with commas: address (of all ventures) or venture:address.")
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
     log_json: bool = Field(default=True, description="JSON lines when true, coloured text when false.")
     user: str = Field(
@@ -212,6 +234,11 @@ class Settings(BaseSettings):
     def anchor_key(self) -> Path:
         """Where the key lies that signs them."""
         return self.audit_key or self.home / "audit-key"
+
+    @property
+    def analytics_folder(self) -> Path:
+        """Where usage events lie."""
+        return self.analytics or self.home / "analytics"
 
     @property
     def role_in_prefect(self) -> str:

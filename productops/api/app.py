@@ -12,6 +12,12 @@ from fastapi import FastAPI
 from productops.adapters.envoy_remote import Discovery
 from productops.adapters.prefect_api import PrefectApi
 from productops.api import (
+    analytics_events,
+    analytics_experiments,
+    analytics_insights,
+    analytics_optimize,
+    analytics_reports,
+    analytics_usage,
     deployment_ops,
     deployment_ops_read,
     development_dora,
@@ -50,6 +56,9 @@ from productops.api import (
     services,
 )
 from productops.api.access import bind, chosen_token, make_authenticator
+from productops.api.analytics_events_intake import install_events
+from productops.api.analytics_events_worker import events_running
+from productops.api.analytics_usage_worker import usage_running
 from productops.api.conventions import Conventions
 from productops.api.development_plan_worker import plans_running
 from productops.api.development_sync_worker import development_running
@@ -82,6 +91,7 @@ TAGS = [
     {"name": "compliance", "description": "What has to hold, what does not, and what is borne for a time."},
     {"name": "quality", "description": "May a version go out? Gates, flaky tests, performance, and what would make tests better."},
     {"name": "development", "description": "Features and the work behind them: plans, dates, risk, DORA, and how far each tool was read."},
+    {"name": "analytics", "description": "Usage: events taken in, features adopted, experiments, insights and what came of them."},
     {"name": "webhooks", "description": "What other systems tell us, and what we tell them; nothing is lost on either way."},
     {"name": "monitoring", "description": "Health of this program."},
 ]
@@ -99,7 +109,9 @@ PARTS = (
     ofrep, release_backtest, release, release_events, release_events_all, services, deployment_ops, deployment_ops_read, incident, health,
     docs_pages, evidence, governance_access, governance_audit, governance_compliance, release_bundle, governance_login_api, release_flags,
     ofrep_events, release_windows, release_train, governance_approvals, governance_approvals_page, governance_changes,
-    governance_webhooks_intake, governance_webhooks, quality, quality_backtest, quality_learning, development_plan, development_sync,
+    governance_webhooks_intake, governance_webhooks, analytics_events, analytics_insights, analytics_optimize, analytics_reports,
+    quality, quality_backtest, quality_learning, development_plan, development_sync,
+    analytics_experiments, analytics_usage,  # after the rest of analytics: it takes /analytics/{feature_id}
     development_dora, development_risk, development_progress,  # after all others: it takes /development/{feature_id}
 )  # fmt: skip
 
@@ -131,7 +143,8 @@ def create_app(context: Context, settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with (
             flags_running(app), uses_written(authenticator), webhooks_running(app, settings), quality_running(app, settings),
-            development_running(app, settings), plans_running(app, settings),
+            development_running(app, settings), plans_running(app, settings), events_running(app, settings),
+            usage_running(app, settings),
         ):  # fmt: skip
             yield
         context.store.close()
@@ -146,6 +159,7 @@ def create_app(context: Context, settings: Settings) -> FastAPI:
     authenticator = make_authenticator(app, settings, token)
     install_door(app, context, settings)
     install_webhooks(app)
+    install_events(app, context, settings)
     problems.install(app)
     # Flags come first: they are asked hundreds of times a second, and every route before them would be tried each time.
     for part in PARTS:

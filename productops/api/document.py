@@ -105,7 +105,7 @@ def _describe(operation: dict[str, Any], *, path: str, method: str) -> None:
         _may_be_known(operation)
     if method == "post" and path.startswith("/api/"):
         _may_be_repeated(operation)
-    for status in _statuses(operation, method=method, public=public, foreign=foreign):
+    for status in _statuses(operation, method=method, public=public, foreign=foreign) + _of_events(operation):
         operation["responses"].setdefault(str(status), _problem(status))
 
 
@@ -119,6 +119,11 @@ def _statuses(operation: dict[str, Any], *, method: str, public: bool, foreign: 
     found += [] if reading else [409, 412, 424, 428, 502]
     found += [400, 408, 413, 415] if "requestBody" in operation else []
     return sorted(found)
+
+
+def _of_events(operation: dict[str, Any]) -> list[int]:
+    """Files of events can be put together anew while they are read, and their libraries may be missing: reading answers that too."""
+    return [409, 502] if "analytics" in operation.get("tags", []) else []
 
 
 def _problem(status: int) -> dict[str, Any]:

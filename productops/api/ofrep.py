@@ -128,6 +128,7 @@ async def evaluate_one(key: str, request: Request) -> Response:
         return refused.response(key)
     answer = flags.evaluate(key, context) if _may_ask(request, flags, key) else flags.missing(key)
     door.counter.add(answer, flags.environment, bulk=False)
+    door.expose(flags, (answer,), context, bulk=False)
     status = 200 if isinstance(answer, Answer) else STATUS.get(answer.code, 400)
     return Response(answer.body, status_code=status, media_type=JSON)
 
@@ -151,6 +152,7 @@ async def evaluate_all(request: Request) -> Response:
         answers = await to_thread.run_sync(_evaluated, flags, keys, context)
     for answer in answers:
         door.counter.add(answer, flags.environment, bulk=True)
+    door.expose(flags, answers, context, bulk=True)
     return _bulk_answer(request, flags, answers)
 
 

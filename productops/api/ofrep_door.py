@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any, Final
 
 import structlog
 from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI
 
 from productops.domain.release import Environment
-from productops.domain.release_flags.evaluate import FlagSet
+from productops.domain.release_flags.evaluate import Answer, Failure, FlagSet
 from productops.errors import ProductOpsError, StoreUnavailableError
 from productops.settings import Settings
+from productops.usecases.analytics_events_exposures import Exposures
 from productops.usecases.context import Context
 from productops.usecases.release_flags_serve import FlagCounter, FlagServer
 
@@ -28,6 +30,7 @@ WAIT_S = 0.3
 # While streams are open: how often the versions are asked for.
 POLL_S = 0.08
 FLUSH_S = 5.0
+SHARED_OUT: Final = frozenset({"ramp", "targeting", "segment"})
 
 
 @dataclass(slots=True)
@@ -58,6 +61,7 @@ class FlagDoor:
     streams_max: int
     server: FlagServer = field(init=False)
     counter: FlagCounter = field(default_factory=FlagCounter)
+    exposures: Exposures = field(default_factory=Exposures)
     streams: int = 0
     _limiter: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(2))
     _look: asyncio.Task[bool] | None = None
@@ -108,6 +112,17 @@ class FlagDoor:
         """Wait until some flag changed, or for a while."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._news.wait(), timeout_s)
+
+    def expose(self, flags: FlagSet, answers: Iterable[Answer | Failure], context: Mapping[str, Any], *, bulk: bool) -> None:
+        """Note who was shown what. Asked for in bulk, only flags that share users out say something: the others show all the same."""
+        person = context.get("targetingKey")
+        if not person:
+            return
+        for answer in answers:
+            if isinstance(answer, Answer) and (not bulk or answer.decision in SHARED_OUT):
+                venture = flags.venture_of(answer.key)
+                if venture is not None:
+                    self.exposures.note(venture, answer.key, answer.variant, person, flags.environment, bulk=bulk)
 
     async def flush(self) -> None:
         """Write the counts; what cannot be written is kept for the next time."""

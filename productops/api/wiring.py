@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from productops.adapters.analytics_mail import connect_mail
 from productops.adapters.connections import build_target, load_connections, router_capabilities
 from productops.adapters.doorbell import Doorbell
 from productops.adapters.prefect_api import connect_prefect
@@ -30,7 +31,9 @@ def build_context(settings: Settings) -> Context:
         metric_sources=frozenset(source.name for source in connections.metric_sources),
         orchestrator=connect_prefect(settings),
         secrets=SecretFolder(settings.secret_folder),
+        mail=connect_mail(settings),
         courier=WebhookSender(allow_private=settings.webhook_allow_private),
+        analytics_folder=settings.analytics_folder,
     )
 
 

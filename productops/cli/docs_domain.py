@@ -18,9 +18,12 @@ from pydantic.fields import FieldInfo
 
 from productops.domain.catalog import ServiceEntry, VentureEntry
 from productops.domain.catalog_access import AccessEntry
+from productops.domain.catalog_analytics import CohortEntry, FunnelEntry
+from productops.domain.catalog_analytics_events import TrackingPlanEntry
 from productops.domain.catalog_approvals import ApprovalPolicyEntry
 from productops.domain.catalog_compliance import ControlEntry
 from productops.domain.catalog_development import DevelopmentSourceEntry
+from productops.domain.catalog_experiment import ExperimentEntry
 from productops.domain.catalog_feature import FeatureEntry
 from productops.domain.catalog_quality import QualityPolicy
 from productops.domain.catalog_webhooks import WebhookSourceEntry, WebhookTargetEntry
@@ -101,7 +104,8 @@ def catalog_page() -> Iterator[str]:
         ("Access", AccessEntry), ("ApprovalPolicy", ApprovalPolicyEntry), ("Control", ControlEntry),
         ("WebhookSource", WebhookSourceEntry), ("WebhookTarget", WebhookTargetEntry), ("QualityPolicy", QualityPolicy),
         ("DevelopmentSource", DevelopmentSourceEntry),
-        ("Feature", FeatureEntry),
+        ("Feature", FeatureEntry), ("Experiment", ExperimentEntry), ("TrackingPlan", TrackingPlanEntry),
+        ("Funnel", FunnelEntry), ("Cohort", CohortEntry),
     )  # fmt: skip
     for kind, model in kinds:
         yield from ("", f"## kind: {kind}", "", "| field | type | default | meaning |", "|---|---|---|---|")

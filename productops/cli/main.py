@@ -13,6 +13,11 @@ import typer
 
 from productops.cli import access as access_commands
 from productops.cli import analysis as analysis_commands
+from productops.cli import analytics_events as analytics_events_commands
+from productops.cli import analytics_experiments as experiment_commands
+from productops.cli import analytics_insights as insight_commands
+from productops.cli import analytics_reports as analytics_report_commands
+from productops.cli import analytics_usage as usage_commands
 from productops.cli import approvals as approval_commands
 from productops.cli import audit as audit_commands
 from productops.cli import bundle as bundle_commands
@@ -73,6 +78,11 @@ COMMANDS = (
     development_progress_commands,
     dora_commands,
     risk_commands,
+    analytics_events_commands,
+    experiment_commands,
+    usage_commands,
+    insight_commands,
+    analytics_report_commands,
 )
 for commands in COMMANDS:
     commands.register(app)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from productops.client.access_models import (CallerOut, GovernanceAccessCheckOut, GrantBody, GroupsOut, HeldGrantOut, LoginLinkOut, NewTokenOut, Operation, PeopleOut, PersonOut, PersonStateBody, RevocationBody, RotationBody, SessionOut, SessionsOut, TokenBody, TokenList, TokenOut)
-from productops.client.common_models import (Environment, ReasonBody)
+from productops.client.common_models import (Environment, ReleaseReasonBody)
 from productops.client.transport import ServerEvent, Transport, path_part
 
 
@@ -63,7 +63,7 @@ class AccessOperations(Transport):
         found: NewTokenOut = self._ask('POST', f'/api/v1/access/tokens/{path_part(token_id)}/rotate', body=body, headers={'Idempotency-Key': idempotency_key}).json()
         return found
 
-    def revoke_token(self, token_id: str, body: ReasonBody, *, idempotency_key: str | None = None) -> TokenOut:
+    def revoke_token(self, token_id: str, body: ReleaseReasonBody, *, idempotency_key: str | None = None) -> TokenOut:
         """End a token."""
         found: TokenOut = self._ask('POST', f'/api/v1/access/tokens/{path_part(token_id)}/revoke', body=body, headers={'Idempotency-Key': idempotency_key}).json()
         return found

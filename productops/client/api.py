@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from productops.client.access import AccessOperations
+from productops.client.analytics import AnalyticsOperations
 from productops.client.approvals import ApprovalsOperations
 from productops.client.audit import AuditOperations
 from productops.client.changes import ChangesOperations
@@ -18,5 +19,5 @@ from productops.client.webhooks import WebhooksOperations
 from productops.client.windows import WindowsOperations
 
 
-class Client(AccessOperations, ApprovalsOperations, AuditOperations, ChangesOperations, ComplianceOperations, DeploymentOpsOperations, DevelopmentOperations, FlagsOperations, MonitoringOperations, QualityOperations, ReleaseOperations, WebhooksOperations, WindowsOperations):
+class Client(AccessOperations, AnalyticsOperations, ApprovalsOperations, AuditOperations, ChangesOperations, ComplianceOperations, DeploymentOpsOperations, DevelopmentOperations, FlagsOperations, MonitoringOperations, QualityOperations, ReleaseOperations, WebhooksOperations, WindowsOperations):
     """Every operation of the interface."""

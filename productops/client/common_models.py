@@ -21,11 +21,6 @@ class FlowRunOut(TypedDict):
 Phase = Literal['requested', 'deploying', 'rolling_out', 'paused', 'promoting', 'validating', 'promoted', 'passed', 'rolling_back', 'rolled_back', 'failed']
 
 
-class ReasonBody(TypedDict):
-    """Why a person intervenes."""
-    reason: str
-
-
 class ReleaseOut(TypedDict):
     """One release. ``flow_run`` is null until a flow run has taken it up."""
     id: str
@@ -51,6 +46,11 @@ class ReleaseOut(TypedDict):
     ended_at: str | None
     heartbeat_at: str | None
     flow_run: FlowRunOut | None
+
+
+class ReleaseReasonBody(TypedDict):
+    """Why a person intervenes."""
+    reason: str
 
 
 class ReleaseStepOut(TypedDict):

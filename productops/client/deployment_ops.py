@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from productops.client.common_models import (Environment, ReasonBody)
+from productops.client.common_models import (Environment, ReleaseReasonBody)
 from productops.client.deployment_ops_models import (DeploymentBody, DeploymentOut, DeploymentPage, HealthReportOut, IncidentBody, IncidentDetailOut, IncidentPage, MetricSeriesOut, ReportedOut, ResolutionBody)
 from productops.client.transport import ServerEvent, Transport, path_part
 
@@ -29,7 +29,7 @@ class DeploymentOpsOperations(Transport):
         found: DeploymentOut = self._ask('GET', f'/api/v1/deployment-ops/deployments/{path_part(release_id)}').json()
         return found
 
-    def rollback_deployment(self, release_id: str, body: ReasonBody, *, idempotency_key: str | None = None) -> DeploymentOut:
+    def rollback_deployment(self, release_id: str, body: ReleaseReasonBody, *, idempotency_key: str | None = None) -> DeploymentOut:
         """Roll a deployment back."""
         found: DeploymentOut = self._ask('POST', f'/api/v1/deployment-ops/deployments/{path_part(release_id)}/rollback', body=body, headers={'Idempotency-Key': idempotency_key}).json()
         return found

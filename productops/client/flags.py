@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from productops.client.common_models import (Environment)
-from productops.client.flags_models import (ChangeBody, ChangeList, DecisionBody, EvaluateBody, EvaluationOut, ExposureOut, FlagBody, FlagDetailOut, FlagList, FlagPatchBody, HistoryPage, KillBody, NewFlagBody, OutcomeOut, RampBody, ReleaseFlagsChangeOut, RestoreBody, StaleList)
+from productops.client.flags_models import (ChangeBody, ChangeList, EvaluateBody, EvaluationOut, ExposureOut, FlagBody, FlagDetailOut, FlagList, FlagPatchBody, HistoryPage, KillBody, NewFlagBody, OutcomeOut, RampBody, ReleaseFlagsChangeOut, ReleaseFlagsDecisionBody, RestoreBody, StaleList)
 from productops.client.transport import ServerEvent, Transport, path_part
 
 
@@ -84,17 +84,17 @@ class FlagsOperations(Transport):
         found: ChangeList = self._ask('GET', '/api/v1/product-ops/flag-changes', query={'waiting': waiting, 'after': after, 'limit': limit}).json()
         return found
 
-    def approve_flag_change(self, key: str, change_id: str, body: DecisionBody | None = None, *, idempotency_key: str | None = None) -> OutcomeOut:
+    def approve_flag_change(self, key: str, change_id: str, body: ReleaseFlagsDecisionBody | None = None, *, idempotency_key: str | None = None) -> OutcomeOut:
         """Approve a proposed change."""
         found: OutcomeOut = self._ask('POST', f'/api/v1/product-ops/flags/{path_part(key)}/changes/{path_part(change_id)}/approve', body=body, headers={'Idempotency-Key': idempotency_key}).json()
         return found
 
-    def reject_flag_change(self, key: str, change_id: str, body: DecisionBody, *, idempotency_key: str | None = None) -> ReleaseFlagsChangeOut:
+    def reject_flag_change(self, key: str, change_id: str, body: ReleaseFlagsDecisionBody, *, idempotency_key: str | None = None) -> ReleaseFlagsChangeOut:
         """Refuse a proposed change."""
         found: ReleaseFlagsChangeOut = self._ask('POST', f'/api/v1/product-ops/flags/{path_part(key)}/changes/{path_part(change_id)}/reject', body=body, headers={'Idempotency-Key': idempotency_key}).json()
         return found
 
-    def cancel_flag_change(self, key: str, change_id: str, body: DecisionBody, *, idempotency_key: str | None = None) -> ReleaseFlagsChangeOut:
+    def cancel_flag_change(self, key: str, change_id: str, body: ReleaseFlagsDecisionBody, *, idempotency_key: str | None = None) -> ReleaseFlagsChangeOut:
         """Call off a waiting change."""
         found: ReleaseFlagsChangeOut = self._ask('POST', f'/api/v1/product-ops/flags/{path_part(key)}/changes/{path_part(change_id)}/cancel', body=body, headers={'Idempotency-Key': idempotency_key}).json()
         return found

@@ -30,11 +30,6 @@ class ChangeList(TypedDict):
 ChangeState = Literal['proposed', 'scheduled', 'applied', 'rejected', 'cancelled', 'failed']
 
 
-class DecisionBody(TypedDict):
-    """Why."""
-    reason: NotRequired[str]
-
-
 class Edit(TypedDict):
     """Change some fields of the definition. Each is replaced whole, null means its default; `environments` is changed one by one."""
     op: Literal['edit']
@@ -228,6 +223,11 @@ class ReleaseFlagsChangeOut(TypedDict):
     decided_by: str
     decided_at: str | None
     outcome: str
+
+
+class ReleaseFlagsDecisionBody(TypedDict):
+    """Why."""
+    reason: NotRequired[str]
 
 
 class RestoreBody(TypedDict):

@@ -14,9 +14,6 @@ class DecideIn(TypedDict):
 Difference = Literal['stopped', 'let-pass', 'same']
 
 
-FindingKind = Literal['code', 'vulnerability', 'secret', 'licence']
-
-
 class FlakyCostOut(TypedDict):
     """What chance has cost."""
     retry_minutes: float
@@ -162,7 +159,7 @@ class QualityBacktestOut(TypedDict):
 class QualityFindingOut(TypedDict):
     """One finding of a run."""
     fingerprint: str
-    kind: FindingKind
+    kind: QualityFindingsFindingKind
     tool: str
     rule: str
     severity: QualityFindingsSeverity
@@ -178,6 +175,9 @@ class QualityFindingPage(TypedDict):
     """Findings of a run, the worst first."""
     items: list[QualityFindingOut]
     next: str | None
+
+
+QualityFindingsFindingKind = Literal['code', 'vulnerability', 'secret', 'licence']
 
 
 QualityFindingsSeverity = Literal['critical', 'high', 'medium', 'low', 'info']

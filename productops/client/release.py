@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from productops.client.common_models import (Environment, ReasonBody, ReleaseOut)
+from productops.client.common_models import (Environment, ReleaseOut, ReleaseReasonBody)
 from productops.client.release_models import (AnalysisPage, BacktestBody, BacktestPage, MetricsBody, MetricsOut, ReleaseBody, ReleaseDetailOut, ReleasePage, ReleasePlanOut, ServiceList, ServiceOut, ServiceRollbackBody, TrainBody, TrainOut, TrainPage)
 from productops.client.transport import ServerEvent, Transport, path_part
 
@@ -53,17 +53,17 @@ class ReleaseOperations(Transport):
         found: AnalysisPage = self._ask('GET', f'/api/v1/product-ops/releases/{path_part(release_id)}/analysis', query={'after_s': after_s, 'limit': limit}).json()
         return found
 
-    def roll_back_release(self, release_id: str, body: ReasonBody, *, idempotency_key: str | None = None) -> ReleaseOut:
+    def roll_back_release(self, release_id: str, body: ReleaseReasonBody, *, idempotency_key: str | None = None) -> ReleaseOut:
         """Give users the baseline again."""
         found: ReleaseOut = self._ask('POST', f'/api/v1/product-ops/releases/{path_part(release_id)}/rollback', body=body, headers={'Idempotency-Key': idempotency_key}).json()
         return found
 
-    def pause_release(self, release_id: str, body: ReasonBody, *, idempotency_key: str | None = None) -> ReleaseOut:
+    def pause_release(self, release_id: str, body: ReleaseReasonBody, *, idempotency_key: str | None = None) -> ReleaseOut:
         """Stop a rollout where it is."""
         found: ReleaseOut = self._ask('POST', f'/api/v1/product-ops/releases/{path_part(release_id)}/pause', body=body, headers={'Idempotency-Key': idempotency_key}).json()
         return found
 
-    def resume_release(self, release_id: str, body: ReasonBody, *, idempotency_key: str | None = None) -> ReleaseOut:
+    def resume_release(self, release_id: str, body: ReleaseReasonBody, *, idempotency_key: str | None = None) -> ReleaseOut:
         """Let a paused release go on."""
         found: ReleaseOut = self._ask('POST', f'/api/v1/product-ops/releases/{path_part(release_id)}/resume', body=body, headers={'Idempotency-Key': idempotency_key}).json()
         return found
@@ -115,7 +115,7 @@ class ReleaseOperations(Transport):
         found: TrainOut = self._ask('GET', f'/api/v1/product-ops/trains/{path_part(train_id)}').json()
         return found
 
-    def abort_train(self, train_id: str, body: ReasonBody, *, idempotency_key: str | None = None) -> TrainOut:
+    def abort_train(self, train_id: str, body: ReleaseReasonBody, *, idempotency_key: str | None = None) -> TrainOut:
         """Turn a train around."""
         found: TrainOut = self._ask('POST', f'/api/v1/product-ops/trains/{path_part(train_id)}/abort', body=body, headers={'Idempotency-Key': idempotency_key}).json()
         return found

@@ -9,9 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from productops.domain.catalog_access import AccessEntry
 from productops.domain.catalog_analysis import Analysis
+from productops.domain.catalog_analytics import CohortEntry, FunnelEntry
+from productops.domain.catalog_analytics_events import TrackingPlanEntry
 from productops.domain.catalog_approvals import ApprovalPolicyEntry
 from productops.domain.catalog_compliance import ControlEntry
 from productops.domain.catalog_development import DevelopmentSourceEntry
+from productops.domain.catalog_experiment import ExperimentEntry
 from productops.domain.catalog_feature import FeatureEntry
 from productops.domain.catalog_flags import FlagEntry
 from productops.domain.catalog_quality import QualityPolicy
@@ -199,7 +202,8 @@ class ServiceEntry(_Strict):
 
 AnyEntry = (
     VentureEntry | ServiceEntry | FlagEntry | CalendarEntry | ChangeWindowEntry | AccessEntry | ApprovalPolicyEntry | ControlEntry
-    | WebhookSourceEntry | WebhookTargetEntry | QualityPolicy | DevelopmentSourceEntry | TeamEntry | FeatureEntry
+    | WebhookSourceEntry | WebhookTargetEntry | QualityPolicy | DevelopmentSourceEntry | TeamEntry | FeatureEntry | ExperimentEntry
+    | TrackingPlanEntry | FunnelEntry | CohortEntry
 )  # fmt: skip
 Entry = Annotated[AnyEntry, Field(discriminator="kind")]
 

@@ -42,6 +42,16 @@ class AdoptionGoal(_Strict):
     evaluations_min: int = Field(default=100, ge=1, description="With fewer evaluations it is inconclusive.")
 
 
+class UsageGoal(_Strict):
+    """People use it: of those who are active on a day, a share used the feature, by usage events."""
+
+    kind: Literal["usage"]
+    feature: str = Field(min_length=1, max_length=255, pattern=r"^[^\x00]+$", description="Key of the feature in usage events.")
+    share_min: Share = Field(default=0.1, description="At least this share of a day's active people used it, as a mean over the window.")
+    window_days: int = Field(default=7, ge=1, le=90, description="So many days before it is asked for are taken together.")
+    people_min: int = Field(default=20, ge=1, description="With fewer active people a day it is inconclusive.")
+
+
 class QualityGoal(_Strict):
     """It does little harm: so many incidents and roll backs of releases that brought it, at most."""
 
@@ -57,7 +67,7 @@ class MeasureGoal(_Strict):
     sentence: str = Field(min_length=1, max_length=500, description="What would show it: 'a tenth of orders are paid with it'.")
 
 
-Goal = Annotated[SloGoal | AdoptionGoal | QualityGoal | MeasureGoal, Field(discriminator="kind")]
+Goal = Annotated[SloGoal | AdoptionGoal | UsageGoal | QualityGoal | MeasureGoal, Field(discriminator="kind")]
 
 
 class FeatureSpec(_Strict):

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from productops.domain.catalog_feature import AdoptionGoal, FeatureSpec, MeasureGoal, QualityGoal, SloGoal
+from productops.domain.catalog_feature import AdoptionGoal, FeatureSpec, MeasureGoal, QualityGoal, SloGoal, UsageGoal
 from productops.domain.development import Stage, WorkItem
 from productops.domain.development_progress import is_cancelled
 
@@ -174,8 +174,20 @@ class Traffic:
 
 
 @dataclass(frozen=True, slots=True)
+class Used:
+    """Mean share of a day's active people who used a feature, over ``days``, and how many were active on a day (mean)."""
+
+    share: float
+    people: float
+    days: int
+
+
+@dataclass(frozen=True, slots=True)
 class SuccessFacts:
-    """What was measured since users got the feature. ``live_at`` None: they did not. ``variants``: evaluations by flag and variant."""
+    """What was measured since users got the feature. ``live_at`` None: they did not. ``variants``: evaluations by flag and variant.
+
+    ``used``: by the feature's key in usage events.
+    """
 
     goal: FeatureSpec | None
     live_at: datetime | None
@@ -185,6 +197,7 @@ class SuccessFacts:
     incidents: tuple[str, ...]
     rollbacks: tuple[str, ...]
     now: datetime
+    used: Mapping[str, Used] = field(default_factory=dict)
 
 
 def success(facts: SuccessFacts) -> Answer:
@@ -200,7 +213,7 @@ def success(facts: SuccessFacts) -> Answer:
     return _answer("success", checks)
 
 
-def _goal(goal: SloGoal | AdoptionGoal | QualityGoal | MeasureGoal, facts: SuccessFacts, number: int) -> Check:
+def _goal(goal: SloGoal | AdoptionGoal | UsageGoal | QualityGoal | MeasureGoal, facts: SuccessFacts, number: int) -> Check:
     name = f"{number} {goal.kind}"
     if facts.live_at is None:
         return Check(name, AnswerState.INCONCLUSIVE, "users do not have it yet")
@@ -208,6 +221,8 @@ def _goal(goal: SloGoal | AdoptionGoal | QualityGoal | MeasureGoal, facts: Succe
         return _slo(name, goal, facts.traffic.get(goal.service))
     if isinstance(goal, AdoptionGoal):
         return _adoption(name, goal, facts.variants.get(goal.flag, {}))
+    if isinstance(goal, UsageGoal):
+        return _usage(name, goal, facts.used.get(goal.feature))
     if isinstance(goal, QualityGoal):
         return _harm(name, goal, facts)
     return Check(name, AnswerState.INCONCLUSIVE, f"nothing measures it: {goal.sentence}", (goal.sentence,))
@@ -237,6 +252,16 @@ def _adoption(name: str, goal: AdoptionGoal, variants: Mapping[str, int]) -> Che
     share = variants.get(goal.variant, 0) / total
     said = f"{share:.1%} of {total:,} evaluations of {goal.flag} gave {goal.variant}, {goal.share_min:.1%} are wanted"
     return _held(name, said, held=share >= goal.share_min, evidence=(goal.flag,))
+
+
+def _usage(name: str, goal: UsageGoal, used: Used | None) -> Check:
+    if used is None or used.people < goal.people_min:
+        seen = used.people if used is not None else 0
+        said = f"{seen:.0f} active people a day say too little; {goal.people_min:,} are needed"
+        return Check(name, AnswerState.INCONCLUSIVE, said, evidence=(goal.feature,))
+    people = f"{used.people:.0f} active people a day used {goal.feature} ({used.days} days)"
+    said = f"{used.share:.1%} of {people}, {goal.share_min:.1%} are wanted"
+    return _held(name, said, held=used.share >= goal.share_min, evidence=(goal.feature,))
 
 
 def _harm(name: str, goal: QualityGoal, facts: SuccessFacts) -> Check:

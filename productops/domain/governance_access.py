@@ -66,6 +66,14 @@ class Operation(StrEnum):
     DEVELOPMENT_SYNC = "development.sync"
     DEVELOPMENT_PLAN = "development.plan"
     DEVELOPMENT_OVERRULE = "development.overrule"
+    ANALYTICS_READ = "analytics.read"
+    ANALYTICS_WRITE = "analytics.write"
+    ANALYTICS_ERASE = "analytics.erase"
+    EXPERIMENT_CHANGE = "experiment.change"
+    INSIGHT_DECIDE = "insight.decide"
+    PERFORMANCE_OPTIMIZE = "performance.optimize"
+    REPORT_SEND = "report.send"
+    CAPACITY_SCALE = "capacity.scale"
     WEBHOOK_READ = "webhook.read"
     WEBHOOK_SEND = "webhook.send"
     WEBHOOK_RETRY = "webhook.retry"
@@ -82,23 +90,25 @@ _READS = frozenset(
         Operation.CATALOG_READ, Operation.RELEASE_READ, Operation.FLAG_READ, Operation.FLAG_EVALUATE, Operation.WINDOW_READ,
         Operation.INCIDENT_READ, Operation.METRIC_READ, Operation.APPROVAL_READ, Operation.CHANGE_READ, Operation.COMPLIANCE_READ,
         Operation.TOKEN_OWN, Operation.PREFECT_READ, Operation.QUALITY_READ, Operation.DEVELOPMENT_READ,
+        Operation.ANALYTICS_READ,
     }
 )  # fmt: skip
 _BUILDS = _READS | {
     Operation.RELEASE_REQUEST, Operation.RELEASE_PAUSE, Operation.FLAG_CHANGE, Operation.INCIDENT_REPORT, Operation.METRIC_WRITE,
     Operation.BUNDLE_READ, Operation.WEBHOOK_SEND, Operation.QUALITY_VALIDATE, Operation.DEVELOPMENT_SYNC, Operation.DEVELOPMENT_PLAN,
+    Operation.ANALYTICS_WRITE, Operation.EXPERIMENT_CHANGE, Operation.INSIGHT_DECIDE, Operation.PERFORMANCE_OPTIMIZE,
 }  # fmt: skip
 _RELEASES = _BUILDS | {
     Operation.RELEASE_ROLL_BACK, Operation.RELEASE_FORCE, Operation.FLAG_KILL, Operation.WINDOW_BYPASS, Operation.CATALOG_APPLY,
     Operation.APPROVAL_SIGN, Operation.AUDIT_READ, Operation.WEBHOOK_READ,
     Operation.WEBHOOK_RETRY, Operation.COMPLIANCE_CHECK, Operation.ROUTER_RESTART,
     Operation.QUALITY_SIGN_OFF, Operation.QUALITY_WAIVE, Operation.QUALITY_QUARANTINE, Operation.QUALITY_IMPROVE,
-    Operation.DEVELOPMENT_OVERRULE,
+    Operation.DEVELOPMENT_OVERRULE, Operation.REPORT_SEND, Operation.CAPACITY_SCALE,
 }  # fmt: skip
 _COMMANDS = _READS | {
     Operation.RELEASE_PAUSE, Operation.RELEASE_ROLL_BACK, Operation.FLAG_KILL, Operation.INCIDENT_REPORT, Operation.INCIDENT_RESOLVE,
     Operation.METRIC_WRITE, Operation.ROUTER_RESTART, Operation.APPROVAL_SIGN, Operation.AUDIT_READ, Operation.BUNDLE_READ,
-    Operation.WINDOW_BYPASS, Operation.DEVELOPMENT_OVERRULE,
+    Operation.WINDOW_BYPASS, Operation.DEVELOPMENT_OVERRULE, Operation.PERFORMANCE_OPTIMIZE, Operation.CAPACITY_SCALE,
 }  # fmt: skip
 _DIRECTS = _RELEASES | _COMMANDS | {Operation.APPROVAL_OVERRIDE, Operation.COMPLIANCE_WAIVE, Operation.AUDIT_ANCHOR, Operation.ACCESS_READ}
 

@@ -45,7 +45,7 @@ TYPES: dict[str, str] = {
     "webhook.test": "Somebody tried out this target.",
 }
 # Whatever the audit notes about these is told, too, under the name the audit has for it.
-AUDITED = frozenset({"flag", "approval", "change", "windows", "train", "compliance", "quality"})
+AUDITED = frozenset({"flag", "approval", "change", "windows", "train", "compliance", "quality", "experiment"})
 _PHASES = {
     Phase.DEPLOYING, Phase.ROLLING_OUT, Phase.PAUSED, Phase.PROMOTING, Phase.VALIDATING, Phase.PROMOTED, Phase.PASSED, Phase.ROLLING_BACK,
     Phase.ROLLED_BACK, Phase.FAILED,

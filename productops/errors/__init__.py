@@ -46,6 +46,10 @@ ProductOpsError
 │   │   └── RateLimitedError     503  a metric source asks for patience       (retryable)
 │   ├── DevelopmentSourceError   502  GitHub, GitLab or Jira did not answer, or nonsense (retryable)
 │   │   └── DevelopmentSourceBusyError 503  it asks for patience          (retryable)
+│   ├── EventsBusyError          503  usage events come faster than they can be kept (retryable)
+│   │   └── EventsDiskFullError  503  no space is left for usage events  (retryable)
+│   ├── EventSourceError         502  Mixpanel or Amplitude did not answer, or nonsense (retryable)
+│   │   └── EventSourceBusyError 503  it asks for patience                (retryable)
 │   ├── CalendarSourceError      502  a calendar cannot be had from its file or address (retryable)
 │   └── StoreUnavailableError    503  the database did not answer             (retryable)
 └── StackError                   500  the processes of `productops up`
@@ -91,6 +95,10 @@ from productops.errors.dependency import (
     DependencyError,
     DevelopmentSourceBusyError,
     DevelopmentSourceError,
+    EventsBusyError,
+    EventsDiskFullError,
+    EventSourceBusyError,
+    EventSourceError,
     IdentityProviderError,
     MetricSourceError,
     OrchestratorError,
@@ -142,6 +150,10 @@ __all__ = [
     "DevelopmentSourceBusyError",
     "DevelopmentSourceError",
     "DowngradeError",
+    "EventSourceBusyError",
+    "EventSourceError",
+    "EventsBusyError",
+    "EventsDiskFullError",
     "FlagKilledError",
     "ForbiddenError",
     "IdempotencyError",

@@ -73,6 +73,38 @@ class DevelopmentSourceBusyError(DevelopmentSourceError):
     title = "A development source asks for patience"
 
 
+class EventsBusyError(DependencyError):
+    """Usage events come faster than they can be kept; none of the request was kept. Send it again, with the same ids."""
+
+    status = 503
+    slug = "events-busy"
+    title = "Usage events come too fast"
+    exit_code = 75
+
+
+class EventsDiskFullError(EventsBusyError):
+    """There is too little space left for usage events; none of the request was kept."""
+
+    slug = "events-disk-full"
+    title = "No space for usage events"
+
+
+class EventSourceError(DependencyError):
+    """Mixpanel or Amplitude did not answer, or its answer means nothing; what was read before stays, and so does the cursor."""
+
+    slug = "event-source-failed"
+    title = "A source of usage events failed"
+
+
+class EventSourceBusyError(EventSourceError):
+    """A source of usage events asks for fewer questions; ``extra["retry_after_s"]`` is how long it wants peace."""
+
+    status = 503
+    slug = "event-source-busy"
+    title = "A source of usage events asks for patience"
+    exit_code = 75
+
+
 class StoreUnavailableError(DependencyError):
     """The database did not answer; nothing was changed."""
 

@@ -8,6 +8,11 @@ from functools import cached_property
 
 from sqlalchemy.orm import Session
 
+from productops.store.analytics_events import AnalyticsEvents
+from productops.store.analytics_experiments import AnalyticsExperiments
+from productops.store.analytics_insights import AnalyticsInsights
+from productops.store.analytics_reports import AnalyticsReports
+from productops.store.analytics_usage import AnalyticsUsage
 from productops.store.catalog import Catalog
 from productops.store.database import make_engine, session_scope
 from productops.store.development import Development
@@ -299,6 +304,21 @@ class Unit(DevelopmentParts):
         return QualityHistories(self._session)
 
     @cached_property
+    def analytics_events(self) -> AnalyticsEvents:
+        """Which files hold usage events, and what is in them."""
+        return AnalyticsEvents(self._session)
+
+    @cached_property
+    def analytics_usage(self) -> AnalyticsUsage:
+        """Daily figures of use, saved funnels and cohorts."""
+        return AnalyticsUsage(self._session)
+
+    @cached_property
+    def analytics_insights(self) -> AnalyticsInsights:
+        """Insights about use, the nights that looked for them, their tasks."""
+        return AnalyticsInsights(self._session)
+
+    @cached_property
     def development(self) -> Development:
         """The work as tools tell it."""
         return Development(self._session)
@@ -322,6 +342,16 @@ class Unit(DevelopmentParts):
     def development_forecasts(self) -> DevelopmentForecasts:
         """By when things are done, and what came true."""
         return DevelopmentForecasts(self._session)
+
+    @cached_property
+    def analytics_experiments(self) -> AnalyticsExperiments:
+        """Experiments and looks at them."""
+        return AnalyticsExperiments(self._session)
+
+    @cached_property
+    def analytics_reports(self) -> AnalyticsReports:
+        """Looks at performance, predictions, weekly reports."""
+        return AnalyticsReports(self._session)
 
     @cached_property
     def quarantine(self) -> Quarantine:

@@ -9,9 +9,12 @@ from datetime import datetime
 from productops.adapters.catalog_files import LoadedEntry
 from productops.domain.catalog import VentureEntry
 from productops.domain.catalog_access import AccessEntry
+from productops.domain.catalog_analytics import CohortEntry, FunnelEntry
+from productops.domain.catalog_analytics_events import TrackingPlanEntry
 from productops.domain.catalog_approvals import ApprovalPolicyEntry
 from productops.domain.catalog_compliance import ControlEntry
 from productops.domain.catalog_development import DevelopmentSourceEntry
+from productops.domain.catalog_experiment import ExperimentEntry
 from productops.domain.catalog_feature import FeatureEntry
 from productops.domain.catalog_flags import FlagEntry
 from productops.domain.catalog_quality import QualityPolicy
@@ -20,6 +23,9 @@ from productops.domain.catalog_webhooks import WebhookSourceEntry, WebhookTarget
 from productops.domain.catalog_windows import CalendarEntry, ChangeWindowEntry
 from productops.domain.governance_access import Operation
 from productops.store import Unit
+from productops.usecases.analytics_events_declared import DeclaredTrackingPlan, put_tracking_plans
+from productops.usecases.analytics_experiment_declared import DeclaredExperiment, put_experiments
+from productops.usecases.analytics_usage_saved import DeclaredUsage, put_usage_definitions
 from productops.usecases.context import Actor, Context
 from productops.usecases.development_plan_teams import DeclaredTeam, put_teams
 from productops.usecases.development_readiness_declared import DeclaredFeature, put_features
@@ -51,7 +57,8 @@ class Change:
 # Stored kind by kind, each by its own function: what is no longer declared has to go.
 _Together = (
     CalendarEntry | ChangeWindowEntry | AccessEntry | ApprovalPolicyEntry | ControlEntry | WebhookSourceEntry | WebhookTargetEntry
-    | QualityPolicy | DevelopmentSourceEntry | TeamEntry | FeatureEntry
+    | QualityPolicy | DevelopmentSourceEntry | TeamEntry | FeatureEntry | ExperimentEntry | TrackingPlanEntry
+    | FunnelEntry | CohortEntry
 )  # fmt: skip
 
 
@@ -82,15 +89,8 @@ def apply_catalog(context: Context, entries: Sequence[LoadedEntry], *, actor: Ac
                         f"catalog.{outcome}", f"{entry.kind}/{entry.metadata.name}", actor=actor.name, origin=actor.origin, now=now,
                         before=before, after=unit.catalog.last_spec(entry.kind, entry.metadata.name),
                     )  # fmt: skip
-            changes += _put_calendars(unit, entries, actor=actor, now=now)
-            changes += _put_access(unit, entries, actor=actor, now=now)
-            changes += _put_controls(unit, entries, actor=actor, now=now)
-            changes += _put_webhooks(unit, entries, actor=actor, now=now)
-            changes += _put_development(unit, entries, actor=actor, now=now)
-            changes += _put_teams(unit, entries, actor=actor, now=now)
-            changes += _put_features(unit, entries, actor=actor, now=now)
-            changes += _put_quality(unit, entries, actor=actor, now=now)
-            changes += _put_policies(unit, entries, actor=actor, now=now)
+            for put in _IN_ORDER:
+                changes += put(unit, entries, actor=actor, now=now)
             record_catalog(unit, {f"{c.kind}/{c.name}": c.outcome for c in changes}, actor=actor, now=now)
             if plan_only:
                 raise _PlanOnlyError
@@ -171,6 +171,27 @@ def _put_features(unit: Unit, entries: Sequence[LoadedEntry], *, actor: Actor, n
     return [Change(kind, name, outcome) for kind, name, outcome in outcomes]
 
 
+def _put_experiments(unit: Unit, entries: Sequence[LoadedEntry], *, actor: Actor, now: datetime) -> list[Change]:
+    """What is tried on users; drafts that are no longer declared are removed. After the flags. Raises: CatalogError, NotFoundError."""
+    declared = [DeclaredExperiment(e.entry, str(e.base)) for e in entries if isinstance(e.entry, ExperimentEntry)]
+    outcomes = put_experiments(unit, declared, bases={str(e.base) for e in entries}, actor=actor, now=now)
+    return [Change(kind, name, outcome) for kind, name, outcome in outcomes]
+
+
+def _put_tracking_plans(unit: Unit, entries: Sequence[LoadedEntry], *, actor: Actor, now: datetime) -> list[Change]:
+    """Which usage events are expected; plans that are no longer declared are removed. Raises: CatalogError, NotFoundError."""
+    declared = [DeclaredTrackingPlan(e.entry, str(e.base)) for e in entries if isinstance(e.entry, TrackingPlanEntry)]
+    outcomes = put_tracking_plans(unit, declared, bases={str(e.base) for e in entries}, actor=actor, now=now)
+    return [Change(kind, name, outcome) for kind, name, outcome in outcomes]
+
+
+def _put_usage(unit: Unit, entries: Sequence[LoadedEntry], *, actor: Actor, now: datetime) -> list[Change]:
+    """Saved funnels and cohorts; those that are no longer declared are removed. Raises: CatalogError, NotFoundError."""
+    declared = [DeclaredUsage(e.entry, str(e.base)) for e in entries if isinstance(e.entry, FunnelEntry | CohortEntry)]
+    outcomes = put_usage_definitions(unit, declared, bases={str(e.base) for e in entries}, actor=actor, now=now)
+    return [Change(kind, name, outcome) for kind, name, outcome in outcomes]
+
+
 def _venture_of(loaded: LoadedEntry) -> str | None:
     """The venture that an entry is about; None for what is of all of them."""
     if isinstance(loaded.entry, VentureEntry):
@@ -199,3 +220,10 @@ def form_choices(context: Context) -> dict[str, list[str]]:
     """What a form offers: names of services and ventures. Raises: StoreUnavailableError."""
     with context.store.read() as unit:
         return {"service": [s.name for s in unit.catalog.services()], "venture": unit.catalog.ventures()}
+
+
+# What is declared as a whole: each part looks at all entries; policies come last, for they are about everything before.
+_IN_ORDER = (
+    _put_calendars, _put_access, _put_controls, _put_webhooks, _put_development, _put_teams, _put_features, _put_experiments,
+    _put_tracking_plans, _put_usage, _put_quality, _put_policies,
+)  # fmt: skip

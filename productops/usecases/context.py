@@ -6,13 +6,14 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
 from productops.domain.capabilities import RouterCapabilities
 from productops.domain.governance_access import MACHINE, Operation, Principal, Scope, decide
 from productops.domain.governance_approvals_risk import RiskRule
 from productops.domain.release import Environment
-from productops.errors import ForbiddenError, OrchestratorError
-from productops.ports import Courier, Doorbell, InstanceTarget, Orchestrator, RiskModel, Secrets
+from productops.errors import ForbiddenError, OrchestratorError, SettingsError
+from productops.ports import Courier, Doorbell, InstanceTarget, Mail, Orchestrator, RiskModel, Secrets
 from productops.store import Store
 
 
@@ -61,6 +62,7 @@ class Context:
     """The wiring of one program. ``target`` and ``orchestrator`` are there where the program has them.
 
     ``courier`` takes webhooks to others; a program that has one keeps sending them.
+    ``analytics_folder`` is where usage events lie; a program without reads and writes none.
     ``router`` is what the installation's router can do and ``metric_sources`` which it may ask; ``None``: nothing is checked.
     """
 
@@ -75,10 +77,18 @@ class Context:
     risk: RiskModel = field(default_factory=RiskRule)
     secrets: Secrets | None = None
     courier: Courier | None = None
+    mail: Mail | None = None
+    analytics_folder: Path | None = None
 
     def secrets_of(self, names: Iterable[str]) -> tuple[str, ...]:
         """Those that are set where this program looks; none where it looks nowhere. Raises: SettingsError."""
         return self.secrets.values(names) if self.secrets is not None else ()
+
+    def need_mail(self) -> Mail:
+        """Raises: SettingsError when no mail server is set."""
+        if self.mail is None:
+            raise SettingsError("no mail server is set: PRODUCTOPS_SMTP_HOST and PRODUCTOPS_SMTP_FROM name it")
+        return self.mail
 
     def need_orchestrator(self) -> Orchestrator:
         """Raises: OrchestratorError when this program has none."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from productops.domain.catalog_feature import AdoptionGoal, FeatureSpec, SloGoal
+from productops.domain.catalog_feature import AdoptionGoal, FeatureSpec, SloGoal, UsageGoal
 from productops.domain.development import ChangeState, Feature
-from productops.domain.development_readiness import Answer, GateFact, ReadinessFacts, SuccessFacts, Traffic, readiness, success
+from productops.domain.development_readiness import Answer, GateFact, ReadinessFacts, SuccessFacts, Traffic, Used, readiness, success
 from productops.domain.governance_access import Operation
 from productops.domain.governance_approvals import still_missing
 from productops.domain.quality_runs import QualityRun
@@ -103,10 +103,32 @@ def success_of(unit: Unit, facts: FeatureFacts) -> Answer:
                 g.flag: unit.flag_counts.by_variant(g.flag, Environment.PRODUCTION, since=live_at)
                 for g in goals if isinstance(g, AdoptionGoal) and live_at is not None
             },
+            used=_used(unit, facts, live_at) if live_at is not None else {},
             incidents=incidents, now=facts.now,
             rollbacks=tuple(m.release.id for m in facts.releases if m.release.phase is Phase.ROLLED_BACK),
         )
     )  # fmt: skip
+
+
+def _used(unit: Unit, facts: FeatureFacts, live_at: datetime) -> dict[str, Used]:
+    """Before the moment success is asked for, or until now."""
+    if facts.goal is None:
+        return {}
+    until = min(facts.now, live_at + timedelta(days=facts.goal.after_days))
+    asked = [(g.feature, usage_of(unit, facts.feature.venture, g, until=until)) for g in facts.goal.success if isinstance(g, UsageGoal)]
+    return {feature: used for feature, used in asked if used is not None}
+
+
+def usage_of(unit: Unit, venture: str, goal: UsageGoal, *, until: datetime) -> Used | None:
+    """Over the window of whole days before ``until``; None without a day on which anybody was active."""
+    last = until.date()
+    days = unit.analytics_usage.daily(venture, since=last - timedelta(days=goal.window_days), until=last, features=["", goal.feature])
+    active = {each.day: each.people for each in days if not each.feature and each.people}
+    users = {each.day: each.people for each in days if each.feature}
+    if not active:
+        return None
+    share = sum(users.get(day, 0) / people for day, people in active.items()) / len(active)
+    return Used(min(share, 1.0), sum(active.values()) / len(active), len(active))
 
 
 def _traffic(unit: Unit, service: str, since: datetime) -> Traffic:

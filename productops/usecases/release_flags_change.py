@@ -263,8 +263,11 @@ def declared(unit: Unit, flag: Flag, spec: FlagSpec, *, actor: Actor, now: datet
     return "proposed"
 
 
-def written(unit: Unit, flag: Flag, operation: AnyOperation, *, actor: Actor, reason: str, release_id: str, now: datetime) -> Flag:
-    """Apply what a release does to a flag within the release's own transaction. Raises: as ``change_flag``, without waiting for anybody."""
+def written(unit: Unit, flag: Flag, operation: AnyOperation, *, actor: Actor, reason: str, release_id: str | None, now: datetime) -> Flag:
+    """Apply what a release or an experiment does to a flag within its own transaction, without waiting for anybody.
+
+    Raises: as ``change_flag``.
+    """
     return _write(unit, flag, _change(flag, operation, actor=actor, reason=reason, at=None, release_id=release_id, now=now), now=now)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -120,7 +120,7 @@ QUERIES = {"service", "venture", "environment"}
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     set_up_logs(Settings(log_level="ERROR"), program="api")
     folder = tmp_path_factory.mktemp("access")
-    context = make_context(sqlite_url(folder))
+    context = replace(make_context(sqlite_url(folder)), analytics_folder=Path(folder) / "analytics")
     known = furnish(context)
     grants = {(place, role): Grant(role, at.venture, at.environment) for place, at in PLACES.items() for role in Role}
     tokens = {
@@ -163,7 +163,7 @@ def furnish(context: Context) -> dict[str, str]:
         "release_id": release.id, "train_id": train.id, "key": "new-checkout", "name": "shop", "service": "shop", "venture": VENTURE,
         "environment": "production", "version": "2.0", "bypass_id": bypass.id, "incident_id": incident, "seq": str(seq),
         "change_id": MISSING, "token_id": "0" * 12, "run_id": run.id, "waiver_id": waiver.id, "upload_id": upload.id,
-        "test_key": key_of("pays"), "insight_id": insight, "plan_id": draft_plan(context), **develop(context, tool),
+        "test_key": key_of("pays"), "insight_id": insight, "plan_id": draft_plan(context), "week": "2026-W40", **develop(context, tool),
     }  # fmt: skip
 
 

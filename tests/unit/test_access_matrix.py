@@ -47,6 +47,8 @@ MAY = {
     "quality.quarantine": "rea", "quality.improve": "rea",
     "development.read": "vdriea", "development.sync": "drea", "development.plan": "drea",
     "development.overrule": "riea",
+    "analytics.read": "vdriea", "analytics.write": "drea", "analytics.erase": "a",
+    "experiment.change": "drea", "insight.decide": "drea", "performance.optimize": "driea", "report.send": "rea", "capacity.scale": "riea",
     "access.manage": "a", "prefect.read": "vdriea", "prefect.manage": "a",
 }  # fmt: skip
 

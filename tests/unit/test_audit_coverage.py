@@ -16,6 +16,8 @@ RUNS = "who carries work out is bookkeeping; what it did is an entry"
 DELIVERY = "bookkeeping of deliveries; what is delivered was told when it was done"
 KEYS = "answers of repeated requests; the first one was told"
 DERIVED = "a copy of what is stored already"
+FILES = "files of events are sorted, merged and deleted; what they hold stays as it is, and an erasure is told when it ends"
+COUNTS = "counts of usage events, which are no change that anybody makes"
 SESSIONS = "steps of a log-in that has not succeeded; the log-in is told when it has"
 
 # file and function → why its transactions need no entry
@@ -63,6 +65,17 @@ EXEMPT = {
     "usecases/development_sync_run.py:_bury": DERIVED,
     "usecases/development_sync_run.py:_read_details": DERIVED,
     "usecases/development_sync_webhooks.py:_store": DERIVED,
+    "usecases/analytics_events.py:flush_refusals": COUNTS,
+    "usecases/analytics_events_erase.py:_erase": FILES,
+    "usecases/analytics_events_folder.py:give_back": FILES,
+    "usecases/analytics_events_folder.py:take_lease": FILES,
+    "usecases/analytics_events_sort.py:_count": FILES,
+    "usecases/analytics_events_tidy.py:delete_replaced": FILES,
+    "usecases/analytics_events_tidy.py:merge_some": FILES,
+    "usecases/analytics_events_tidy.py:tidy": FILES,
+    "usecases/analytics_usage_refresh.py:_count": COUNTS,
+    "usecases/analytics_usage_refresh.py:_forget": COUNTS,
+    "usecases/analytics_usage_refresh.py:_periods": COUNTS,
     "usecases/rest_idempotency.py:claim_key": KEYS,
     "usecases/rest_idempotency.py:keep_answer": KEYS,
     "usecases/rest_idempotency.py:give_key_back": KEYS,

@@ -11,6 +11,7 @@ from productops.adapters.catalog_files import load_catalog
 from productops.adapters.connections import Connections
 from productops.cli import docs_domain, docs_reference
 from productops.domain.catalog import Rollout, Route, Run
+from productops.domain.catalog_feature import FeatureSpec
 from productops.domain.development_plan_facts_file import WorkFile
 from productops.domain.release import EDGES, ENDED, EXPOSED, Cause, Phase
 from productops.usecases import release_rollback
@@ -176,6 +177,8 @@ def test_parts_of_entries_in_the_pages_are_valid(page, block, monkeypatch):
             assert Rollout.model_validate(part)
         case "route":
             assert Route.model_validate(part)
+        case "success":
+            assert FeatureSpec.model_validate({"work": ["APOLLO-1"], "success": part})
         case "change_system":
             monkeypatch.setenv("CHANGE_SYSTEM_TOKEN", "secret")
             assert Connections.model_validate({"change_system": part})

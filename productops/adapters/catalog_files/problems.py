@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -15,7 +16,6 @@ from productops.adapters.catalog_files.yaml_documents import Place
 from productops.domain.catalog import AnyEntry, Entry
 
 ENTRY: TypeAdapter[AnyEntry] = TypeAdapter(Entry)
-_SCHEMA = ENTRY.json_schema()
 _SUBJECT = re.compile(r"^[A-Z]\w+ should")
 _QUOTED = re.compile(r"'([^']*)'")
 _BRANCH = re.compile(r"(tuple|literal|function-\w+)\[")
@@ -68,6 +68,12 @@ class _Finding:
     context: dict[str, Any]
 
 
+@cache
+def _schema() -> dict[str, Any]:
+    """Made with the first mistake: it takes longer than reading a catalog without one."""
+    return ENTRY.json_schema()
+
+
 def explain(error: ValidationError, place: Place, file: str) -> list[Problem]:
     """What is wrong with the entry at ``place``."""
     found = error.errors(include_url=False)
@@ -105,7 +111,7 @@ def _locate(loc: tuple[int | str, ...], place: Place) -> tuple[_Spot, _Spot]:
 
     pydantic names the member of a union within the path (``versions, folder, path``). The schema tells such a name from a key.
     """
-    parent = spot = _Spot("", place.line, _resolve(_SCHEMA))
+    parent = spot = _Spot("", place.line, _resolve(_schema()))
     known: Place | None = place
     for part in loc:
         member = spot.schema.get("discriminator", {}).get("mapping", {}).get(part)
@@ -134,7 +140,7 @@ def _join(path: str, part: int | str) -> str:
 
 def _resolve(schema: dict[str, Any]) -> dict[str, Any]:
     reference = schema.get("$ref")
-    return _SCHEMA["$defs"][reference.rpartition("/")[2]] | schema if reference else schema
+    return _schema()["$defs"][reference.rpartition("/")[2]] | schema if reference else schema
 
 
 def _step(schema: dict[str, Any], part: int | str) -> dict[str, Any]:

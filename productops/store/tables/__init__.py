@@ -1,5 +1,27 @@
 """The tables. Private to the store: nobody else imports them; repositories return domain values."""
 
+from productops.store.tables.analytics_events import (
+    AnalyticsErasureRow,
+    AnalyticsFileRow,
+    AnalyticsImportRow,
+    AnalyticsLeaseRow,
+    AnalyticsNameDayRow,
+    AnalyticsNameRow,
+    AnalyticsPlanRow,
+    AnalyticsPropertyRow,
+    AnalyticsRefusalRow,
+    AnalyticsSegmentRow,
+)
+from productops.store.tables.analytics_experiments import AnalyticsExperimentLookRow, AnalyticsExperimentRow
+from productops.store.tables.analytics_insights import AnalyticsInsightNightRow, AnalyticsInsightRow, AnalyticsTaskRow
+from productops.store.tables.analytics_reports import (
+    PerformanceDayRow,
+    PerformanceRunRow,
+    ReportMailRow,
+    SuccessPredictionRow,
+    WeeklyReportRow,
+)
+from productops.store.tables.analytics_usage import AnalyticsCountedRow, AnalyticsDailyRow, AnalyticsDefinitionRow, AnalyticsPeriodRow
 from productops.store.tables.base import Base
 from productops.store.tables.capacity import ScalingOperation
 from productops.store.tables.catalog import CatalogRevision, CatalogService, Venture
@@ -92,6 +114,25 @@ __all__ = [
     "AccessEntryRow",
     "AgentRow",
     "AnalysisRow",
+    "AnalyticsCountedRow",
+    "AnalyticsDailyRow",
+    "AnalyticsDefinitionRow",
+    "AnalyticsErasureRow",
+    "AnalyticsExperimentLookRow",
+    "AnalyticsExperimentRow",
+    "AnalyticsFileRow",
+    "AnalyticsImportRow",
+    "AnalyticsInsightNightRow",
+    "AnalyticsInsightRow",
+    "AnalyticsLeaseRow",
+    "AnalyticsNameDayRow",
+    "AnalyticsNameRow",
+    "AnalyticsPeriodRow",
+    "AnalyticsPlanRow",
+    "AnalyticsPropertyRow",
+    "AnalyticsRefusalRow",
+    "AnalyticsSegmentRow",
+    "AnalyticsTaskRow",
     "ApprovalLinkRow",
     "ApprovalPolicyRow",
     "ApprovalReviewRow",
@@ -157,6 +198,8 @@ __all__ = [
     "MetricSecondRow",
     "OutboxDeliveryRow",
     "OutboxEventRow",
+    "PerformanceDayRow",
+    "PerformanceRunRow",
     "PrincipalRow",
     "QualityEvidenceRow",
     "QualityFindingRow",
@@ -174,11 +217,13 @@ __all__ = [
     "QuarantineRow",
     "RecordingRow",
     "ReleaseRow",
+    "ReportMailRow",
     "RunCallerRow",
     "RunClaim",
     "ScalingOperation",
     "SecondRow",
     "StepRow",
+    "SuccessPredictionRow",
     "TokenRow",
     "TrafficRow",
     "TrainMemberRow",
@@ -189,4 +234,5 @@ __all__ = [
     "WebhookAlertRow",
     "WebhookSourceRow",
     "WebhookTargetRow",
+    "WeeklyReportRow",
 ]

@@ -147,8 +147,9 @@ def prepare(template: Path, folder: Path) -> tuple[Context, Settings, HandMadeOr
     settings = Settings(home=home, port_base=free_ports(), api_token=TOKEN, database_url=sqlite_url(folder))  # type: ignore[arg-type]
     orchestrator = HandMadeOrchestrator()
     context = Context(
-        store=Store(settings.sqlalchemy_url), doorbell=Silent(), lease_ttl_s=3.0, target=LocalProcessTarget(home), orchestrator=orchestrator
-    )
+        store=Store(settings.sqlalchemy_url), doorbell=Silent(), lease_ttl_s=3.0, target=LocalProcessTarget(home),
+        orchestrator=orchestrator, analytics_folder=settings.analytics_folder,
+    )  # fmt: skip
     return context, settings, orchestrator
 
 

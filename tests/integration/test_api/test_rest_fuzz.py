@@ -28,6 +28,7 @@ CHECKS = [
 EXAMPLES = 2
 
 
+@pytest.mark.timeout(480)  # every operation, several requests each
 @pytest.mark.parametrize("authorised", [True, False], ids=["with a token", "without a token"])
 def test_no_request_gets_an_answer_that_the_document_does_not_describe(api, authorised):
     with warnings.catch_warnings():
@@ -54,7 +55,7 @@ def test_no_request_gets_an_answer_that_the_document_does_not_describe(api, auth
                         case.validate_response(answer, checks=CHECKS)
                 except (FailureGroup, AssertionError) as failure:
                     failures.setdefault(operation.label, str(failure.exceptions if isinstance(failure, FailureGroup) else failure)[:900])
-    assert failures == {}
+    assert failures == {}, "\n".join(f"{label}: {said}" for label, said in failures.items())
     assert asked >= len(operations)
 
 
