@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final
 
 EXPOSURE: Final = "$exposure"
@@ -51,13 +52,19 @@ class ImportState(StrEnum):
 
 def person_number(venture: str, person_key: str) -> int:
     """The number a person has in the files of a venture: 64 bits of BLAKE2b of the key, another for each venture."""
-    return int.from_bytes(_digest(person_key, person=_venture_salt(venture), size=8), "big")
+    return _number(person_key, _venture_salt(venture))
 
 
 def person_numbers(venture: str, person_keys: Iterable[str]) -> dict[str, int]:
     """The numbers of many people."""
     salt = _venture_salt(venture)
-    return {key: int.from_bytes(_digest(key, person=salt, size=8), "big") for key in person_keys}
+    return {key: _number(key, salt) for key in person_keys}
+
+
+@lru_cache(maxsize=131_072)
+def _number(person_key: str, salt: bytes) -> int:
+    """Remembered: people come back."""
+    return int.from_bytes(_digest(person_key, person=salt, size=8), "big")
 
 
 def _venture_salt(venture: str) -> bytes:

@@ -39,7 +39,6 @@ _TAKEN: Final[dict[str, int]] = {
     "country": COUNTRY, "session_id": SESSION, "sessionId": SESSION, "session": SESSION, "duration_ms": DURATION, "failed": FAILED,
     "value": VALUE,
 }  # fmt: skip
-_TAKEN_NAMES: Final = frozenset(_TAKEN)
 # The same in Segment's `context`, for what is nowhere else; the first that is there.
 _CONTEXT: Final[tuple[tuple[str, str, int], ...]] = (
     ("app", "version", VERSION), ("app", "name", SERVICE), ("device", "type", PLATFORM), ("os", "name", PLATFORM),
@@ -103,7 +102,8 @@ class EventReader:
             user = _first(raw, _PERSON_KEYS)
         anonymous = raw.get("anonymousId")
         if type(anonymous) is not str:
-            anonymous = _first(raw, _ANONYMOUS_KEYS)
+            known = "anonymous_id" in raw or "device_id" in raw or anonymous is not None or raw.get("type") == "alias"
+            anonymous = _first(raw, _ANONYMOUS_KEYS) if known else ""
         if not user and not anonymous:
             raise RefusedEventError("it names nobody: send userId or anonymousId")
         if len(user) > PERSON_MAX or len(anonymous) > PERSON_MAX:
@@ -248,35 +248,42 @@ def _may_be_personal(text: bytes) -> bool:
 
 def _columns(raw: Mapping[str, Any], properties: dict[str, Any], context: Mapping[str, Any]) -> list[Any]:
     """Feature, service, version, environment, platform, country, session, duration in milliseconds, whether it failed, an amount."""
-    found: list[Any] = [None] * 10
-    for key in _TAKEN_NAMES.intersection(properties):
-        found[_TAKEN[key]] = properties.pop(key)
-    for key in _TAKEN_NAMES.intersection(raw):
-        found[_TAKEN[key]] = raw[key]
+    found: list[Any] = ["", "", "", "", "", "", "", None, None, None]
+    for key in [each for each in properties if each in _TAKEN]:
+        _put(found, _TAKEN[key], properties.pop(key))
+    for key in raw:
+        if key in _TAKEN:
+            _put(found, _TAKEN[key], raw[key])
     if context:
         _from_context(context, found, properties)
-    for place in range(DURATION):
-        value = found[place]
-        if value is None:
-            found[place] = ""
-        elif type(value) is not str or len(value) > TEXT_MAX:
-            found[place] = str(value)[:TEXT_MAX]
-    duration = _number(found[DURATION])
-    found[DURATION] = duration if duration is not None and 0 <= duration <= _DURATION_MAX_MS else None
+    duration = found[DURATION]
+    if duration is not None:
+        duration = _number(duration)
+        found[DURATION] = duration if duration is not None and 0 <= duration <= _DURATION_MAX_MS else None
     if type(found[FAILED]) is not bool:
         found[FAILED] = None
-    found[VALUE] = _number(found[VALUE] if found[VALUE] is not None else properties.get("revenue", properties.get("total")))
+    value = found[VALUE]
+    if value is None:
+        value = properties.get("revenue", properties.get("total"))
+    found[VALUE] = _number(value) if value is not None else None
     return found
 
 
+def _put(found: list[Any], place: int, value: Any) -> None:
+    if value is None:
+        return
+    if place < DURATION and (type(value) is not str or len(value) > TEXT_MAX):
+        value = str(value)[:TEXT_MAX]
+    found[place] = value
+
+
 def _from_context(context: Mapping[str, Any], found: list[Any], properties: dict[str, Any]) -> None:
-    for key in _CONTEXT_FLAT.intersection(context):
-        place = _TAKEN[key]
-        if found[place] is None and type(context[key]) is str:
-            found[place] = context[key]
+    for key in context:
+        if key in _CONTEXT_FLAT and not found[_TAKEN[key]] and type(context[key]) is str:
+            _put(found, _TAKEN[key], context[key])
     for outer, inner, place in _CONTEXT:
-        if found[place] is None and outer in context and type(context[outer]) is dict:
-            found[place] = context[outer].get(inner)
+        if outer in context and not found[place] and type(context[outer]) is dict:
+            _put(found, place, context[outer].get(inner))
     if "page" in context or "campaign" in context:
         for outer, inner, name in _CONTEXT_KEPT:
             part = context.get(outer)

@@ -11,13 +11,22 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit
 
 Floats = NDArray[np.float64]
 PLATEAU, HALF, SHAPE, CURIOSITY, FADING, DRIFT, NOISE = range(7)
 DRAWS = 1000
 MOVES = 4
 _TINY = 1e-6
+
+
+def expit(x: Floats | float) -> Floats:
+    """1 / (1 + e^-x), without overflow; by numpy alone, since the store loads this module at every start and scipy takes half a second."""
+    return np.asarray(np.exp(-np.logaddexp(0.0, -np.asarray(x))))
+
+
+def logit(share: Floats | float) -> Floats:
+    """The log of the odds of a share between 0 and 1."""
+    return np.asarray(np.log(share) - np.log1p(-np.asarray(share)))
 
 
 @dataclass(frozen=True, slots=True)
