@@ -62,7 +62,7 @@ def test_a_person_releases_a_version_from_the_form_in_prefect(shop: Shop, browse
     posted: list[str] = []
     page.on("response", lambda answer: posted.append(f"{answer.status} {answer.url}") if answer.request.method == "POST" else None)
 
-    page.goto(f"{ui}/deployments")
+    page.goto(f"{ui}/deployments?limit=100")  # there are more of them than a page shows
     page.get_by_text("release", exact=True).first.wait_for()
     page.get_by_text("rollback", exact=True).first.wait_for()
     page.screenshot(path=pictures / "deployments.png")
