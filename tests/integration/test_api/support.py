@@ -178,7 +178,7 @@ def serving(context: Context, settings: Settings) -> Iterator[FastAPI]:
         yield app
     finally:
         server.should_exit = True
-        thread.join(timeout=10)
+        thread.join(timeout=30)  # the process that sorts events in may take ten to end
         listening.close()
         assert not thread.is_alive()
 
