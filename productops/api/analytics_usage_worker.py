@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -62,8 +62,11 @@ class UsageWorker:
         child = self._child
         if child is not None and child.poll() is None:
             child.terminate()
-            with suppress(subprocess.TimeoutExpired):
+            try:
                 child.wait(END_S)
+            except subprocess.TimeoutExpired:  # what it was counting is counted again by the next one
+                child.kill()
+                child.wait()
 
     def _repeat(self) -> None:
         while not self._stopping.wait(LOOK_S):

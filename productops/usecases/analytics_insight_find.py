@@ -205,7 +205,7 @@ def _unused(unit: Unit, venture: str, known: Sequence[Insight], plan: _Plan, *, 
             continue
         shown = [[each.isoformat(), used.get(each, 0), active[each]] for each in sorted(active)]
         finding = unused_finding(goal.name, people=people, active=total, at_most=at_most, day=day, days=UNUSED_DAYS, rows=shown)
-        if goal.name not in before:
+        if goal.name not in before or before[goal.name].state is AnalyticsInsightState.OVER:
             plan.opened.append(finding)
         elif before[goal.name].state is AnalyticsInsightState.OPEN:
             plan.seen.append((before[goal.name], finding))
@@ -221,7 +221,8 @@ def _add_weekly(plan: _Plan, people: Sequence[Finding], known: Sequence[Insight]
     before = {(each.finding.kind, each.finding.feature): each for each in known if not each.finding.kind.of_series}
     for finding in people:
         same = before.get((finding.kind, finding.feature))
-        if same is None or finding.first_day - same.seen_day > timedelta(days=SAME_DAYS):
+        over = same is not None and same.state is AnalyticsInsightState.OVER
+        if same is None or over or finding.first_day - same.seen_day > timedelta(days=SAME_DAYS):
             plan.opened.append(finding)
         elif same.state is AnalyticsInsightState.OPEN:
             plan.seen.append((same, finding))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from productops.domain.analytics_insight import AnalyticsInsightKind, AnalyticsInsightState, Insight
 from productops.store.analytics_insights import AnalyticsInsightFilter
-from productops.usecases.analytics_insight_find import find_insights
+from productops.usecases.analytics_insight_find import _add_weekly, _Plan, find_insights
 from productops.usecases.analytics_insight_people import find_among_people
 from productops.usecases.analytics_usage import FUNNEL
 from productops.usecases.analytics_usage_refresh import refresh_daily
@@ -84,3 +85,18 @@ def test_what_four_weeks_do_not_show_again_is_over(lab):
     (found,) = known(lab)
     assert found.state is AnalyticsInsightState.OVER
     assert found.reason == "four weeks have not shown it again"
+
+
+def test_what_was_over_and_comes_back_is_told_anew(lab):
+    find_insights(lab, "apollo", SUNDAY, actor=OURSELVES)
+    lab.clock.at = BEGIN + timedelta(days=63 + 28, hours=3)
+    find_insights(lab, "apollo", SUNDAY + timedelta(days=28), actor=OURSELVES)
+    again = SUNDAY + timedelta(days=35)
+    lab.clock.at = BEGIN + timedelta(days=63 + 35, hours=3)
+    finding = replace(known(lab)[0].finding, first_day=again - timedelta(days=7))
+    with lab.store.read() as unit:
+        found = unit.analytics_insights.known("apollo", since=BEGIN.date())
+    plan = _Plan([], [], [])
+    _add_weekly(plan, [finding], found, day=again)
+    assert plan.opened == [finding]
+    assert plan.over == []
