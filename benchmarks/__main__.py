@@ -190,6 +190,59 @@ def run_insights(arguments: argparse.Namespace) -> list[Figure]:
     return insights.run(quick=arguments.quick, seed=arguments.seed)
 
 
+def run_monitoring_series(arguments: argparse.Namespace) -> list[Figure]:
+    """Series of metrics: points taken in by one core, a day read back, bytes on disk; plain SQL rows beside."""
+    from benchmarks import monitoring_series  # arrays, which the others need not wait for
+
+    return monitoring_series.run(quick=arguments.quick)
+
+
+def run_detection(arguments: argparse.Namespace) -> list[Figure]:
+    """The anomaly detector on public data, where that is named, and on simulated traffic."""
+    from benchmarks import detection
+
+    figures = detection.suite(hours=1.0 if arguments.quick else 24.0)
+    write("detection", "detection", figures, [])
+    show("detection", figures)
+    return figures
+
+
+def run_incident(arguments: argparse.Namespace) -> list[Figure]:
+    """Faults in a live service, seen, explained and answered. Raises: BenchError."""
+    from benchmarks import incident  # the users and faults, which the others need not wait for
+
+    return incident.run(arguments)
+
+
+def run_slo(arguments: argparse.Namespace) -> list[Figure]:
+    """How often burn rate rules cry wolf, and how soon they tell."""
+    from benchmarks import slo  # arrays, which the others need not wait for
+
+    return slo.run(days=4 if arguments.quick else 20)
+
+
+def run_monitoring_logs(arguments: argparse.Namespace) -> list[Figure]:
+    """Log lines and spans taken in, searched, grouped."""
+    from benchmarks import monitoring_logs  # the store and its tables
+
+    return monitoring_logs.run(quick=arguments.quick)
+
+
+def run_alert_storm(arguments: argparse.Namespace) -> list[Figure]:
+    """Ten thousand alerts of one cause within a minute, over HTTP."""
+    from benchmarks import alert_storm  # the API and its tables
+
+    alerts, seconds = (1_000, 6.0) if arguments.quick else (10_000, 60.0)
+    return alert_storm.run(argparse.Namespace(alerts=alerts, seconds=seconds, group=40, alone=0.2, again=0.05))
+
+
+def run_cause(arguments: argparse.Namespace) -> list[Figure]:
+    """Root causes in public data, where PRODUCTOPS_BENCH_DATA names it. Raises: BenchError."""
+    from benchmarks import cause  # arrays, which the others need not wait for
+
+    return cause.run()
+
+
 def run_success(arguments: argparse.Namespace) -> list[Figure]:
     """Predictions of success for simulated features whose truth is known."""
     from benchmarks import success  # scipy
@@ -201,7 +254,9 @@ SUITES: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
     "router": run_router, "flags": run_flags, "judge": run_judge, "audit": run_audit, "release": run_release, "fleet": run_fleet,
     "api": run_api, "outbox": run_outbox, "api-fuzz": run_api_fuzz, "quality": run_quality, "plan": run_plan,
     "development-sync": run_development_sync, "analytics-ingest": run_analytics_ingest,
-    "insights": run_insights, "experiments": run_experiments, "analytics-usage": run_analytics_usage, "success": run_success,
+    "insights": run_insights, "experiments": run_experiments, "analytics-usage": run_analytics_usage, "detection": run_detection,
+    "monitoring-series": run_monitoring_series, "monitoring-logs": run_monitoring_logs, "slo": run_slo, "alert-storm": run_alert_storm,
+    "cause": run_cause, "incident": run_incident, "success": run_success,
 }  # fmt: skip
 
 

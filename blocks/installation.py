@@ -8,6 +8,7 @@ from productops.adapters import token_file
 from productops.adapters.analytics_mail import connect_mail
 from productops.adapters.connections import build_target, load_connections, router_capabilities
 from productops.adapters.doorbell import Doorbell
+from productops.adapters.notify_apprise import AppriseNotifier
 from productops.adapters.prefect_api import connect_prefect
 from productops.adapters.webhook_secrets import SecretFolder
 from productops.logs import set_up_logs
@@ -39,6 +40,7 @@ def context() -> Context:
         orchestrator=connect_prefect(found),
         secrets=SecretFolder(found.secret_folder),
         mail=connect_mail(found),
+        notifier=AppriseNotifier(),
         analytics_folder=found.analytics_folder,
     )
 

@@ -14,6 +14,7 @@ from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.deployments.runner import RunnerDeployment
+from prefect.events import DeploymentEventTrigger
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.utilities.callables import ParameterSchema, parameter_schema
@@ -59,6 +60,7 @@ async def register(choices: Mapping[str, Sequence[str]] | None = None, *, file: 
         deployment.schedules = []
         if schedules := entry.get("schedules"):
             deployment.schedules = _schedules(schedules)
+        deployment.triggers = [DeploymentEventTrigger.model_validate(each) for each in entry.get("triggers", [])]  # replaces earlier ones
         found[str(await deployment.aapply(work_pool_name=POOL))] = flow.name
     return found
 

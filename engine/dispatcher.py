@@ -32,6 +32,8 @@ from blocks.installation import context
 from engine.deployments import DECLARED, load_flows
 from engine.listener import listen
 from engine.reporting import LATE, reporting_late
+from engine.spans import record_run_spans, result_of, run_span
+from productops import telemetry
 from productops.errors import StoreUnavailableError
 from productops.logs import set_up_logs
 from productops.settings import Settings, load_settings
@@ -142,7 +144,9 @@ def _run_and_exit(flows: dict[str, Flow[..., Any]], line: str, *, owner: str) ->
         if not note_process(context(), str(run.id), order["attempt"], pid=os.getpid(), owner=owner):
             log.info("the claim of this run has passed to another process; this one ends")
             os._exit(0)
+        record_run_spans()
         code = asyncio.run(_run(flows[order["flow"]], run))
+        telemetry.flush()
         APILogWorker.drain_all(timeout=3)  # Prefect sends logs and the states of tasks from threads: what is queued goes out now
         EventsWorker.drain_all(timeout=10)
     except BaseException as error:  # noqa: BLE001 - the boundary of a process: say why it ends
@@ -152,10 +156,14 @@ def _run_and_exit(flows: dict[str, Flow[..., Any]], line: str, *, owner: str) ->
 
 
 async def _run(flow: Flow[..., Any], run: FlowRun) -> int:
-    async with reporting_late(run, flow.name) if flow.name in LATE else nullcontext():
-        state: Any = run_flow(flow, flow_run=run, parameters=run.parameters, return_type="state")
-        if asyncio.iscoroutine(state):
-            state = await state
+    with run_span(flow.name, run) as span:
+        async with reporting_late(run, flow.name) if flow.name in LATE else nullcontext():
+            state: Any = run_flow(flow, flow_run=run, parameters=run.parameters, return_type="state")
+            if asyncio.iscoroutine(state):
+                state = await state
+        span.put("cicd.pipeline.result", result_of(state))
+        if state is None or not state.is_completed():
+            span.fail(str(state.message or state.name) if state is not None else "no state")
     return 0 if state is not None and state.is_completed() else 1
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 import httpx
@@ -32,7 +33,9 @@ from prefect.exceptions import PrefectException
 from prefect.states import Cancelled, Crashed
 
 from engine.deployments import DECLARED, POOL, register
+from productops.agent.election import machine_name
 from productops.domain.governance_access import MACHINE
+from productops.domain.monitoring_processes import process_name
 from productops.domain.release import Release
 from productops.errors import ProductOpsError, StoreUnavailableError
 from productops.settings import Settings
@@ -41,6 +44,7 @@ from productops.store.runs import OpenRun
 from productops.usecases import run_claims
 from productops.usecases.catalog import form_choices
 from productops.usecases.context import Actor, Context
+from productops.usecases.monitoring_processes import ProcessBeats
 from productops.usecases.release_reconcile import unstarted
 from productops.usecases.release_request import start_release
 from productops.usecases.release_resume import resume_orphans
@@ -358,6 +362,12 @@ def _waits(state: State, *, now: datetime) -> bool:
     return state.is_scheduled()
 
 
+def _leave(beats: ProcessBeats) -> NoReturn:
+    """A clean end: nobody is to miss this dispatcher."""
+    beats.end(within_s=1.0)
+    os._exit(0)
+
+
 def listen(settings: Settings, *, owner: str, pipe: int, ready_file: str, declared: Path = DECLARED) -> None:
     """Body of the listener process."""
     from productops.adapters.doorbell import Doorbell
@@ -374,6 +384,9 @@ def listen(settings: Settings, *, owner: str, pipe: int, ready_file: str, declar
         context=context, owner=owner, pipe=pipe, ready_file=ready_file, declared=declared, parent=os.getppid(),
         runs_max=settings.flow_runs_max, starting=replace(context, orchestrator=patient),
     )  # fmt: skip
+    beats = ProcessBeats(context, "dispatcher", process_name("dispatcher", machine_name(), settings.port_base))
+    beats.start()
+    signal.signal(signal.SIGTERM, lambda *_: _leave(beats))
     try:
         asyncio.run(listener.run())
     except StoreUnavailableError as error:

@@ -17,6 +17,7 @@ async def reconcile() -> None:
     started = await steps.start_unstarted()
     ended = await steps.end_abandoned()
     await steps.move_trains()
+    await steps.start_incidents()
     await steps.record_ended()
     await steps.change_flags()
     await approvals.report_changes()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from productops.domain.analysis import ArmSecond
 from productops.domain.analytics_report import Letter
@@ -14,6 +16,8 @@ from productops.domain.development_sync import Cursor, Page
 from productops.domain.governance_approvals_risk import Risk, RiskFacts
 from productops.domain.governance_audit import Anchor
 from productops.domain.governance_outbox import Posted
+from productops.domain.monitoring_series_host import Busy, ContainerReading, HostReading, ProcessReading
+from productops.domain.monitoring_series_sample import Sample
 from productops.domain.monitoring_sources import MetricQuery, Values, Window
 from productops.domain.release import Environment
 from productops.domain.routing import Endpoint, RouterReading, ServiceRoute, VersionKey
@@ -123,8 +127,30 @@ class Orchestrator(Protocol):
     def start_train(self, parameters: Mapping[str, object], *, key: str) -> str:
         """Schedule the flow that follows a train and return its id; idempotent per ``key``. Raises: OrchestratorError."""
 
+    def start_incident(self, parameters: Mapping[str, object], *, key: str) -> str:
+        """Schedule the flow that follows an incident and return its id; idempotent per ``key``. Raises: OrchestratorError."""
+
     def run_url(self, flow_run_id: str) -> str:
         """Where a person sees that run."""
+
+
+@runtime_checkable
+class EventSink(Protocol):
+    """What hears of events and may start something by them: automations of Prefect."""
+
+    def emit(self, event: str, *, about: str, name: str, payload: Mapping[str, object], key: uuid.UUID, at: datetime) -> None:
+        """Tell that ``event`` happened to the resource ``about``, shown as ``name``; the same ``key`` twice is one event.
+
+        Raises: OrchestratorError.
+        """
+
+
+@runtime_checkable
+class FlowWorkers(Protocol):
+    """Who takes flow runs."""
+
+    def worker_beats(self) -> Mapping[str, datetime]:
+        """By name: when it was last heard. Raises: OrchestratorError."""
 
 
 class Doorbell(Protocol):
@@ -157,6 +183,44 @@ class MetricSource(Protocol):
 
         Raises: as ``metric``; UnsupportedError when it was not told how to ask for traffic.
         """
+
+
+class HostMeter(Protocol):
+    """This machine's counters."""
+
+    def read(self) -> HostReading:
+        """Now; rates are over the time since the last reading."""
+
+
+class BusyMeter(Protocol):
+    """What takes the processors of this machine."""
+
+    def read(self) -> Sequence[Busy]:
+        """The programs that took most since the last reading, the busiest first."""
+
+
+class ProcessMeter(Protocol):
+    """Counters of processes on this machine."""
+
+    def keep(self, wanted: set[tuple[int, float]]) -> None:
+        """Forget all but these (process id, start)."""
+
+    def read(self, pid: int, started: float) -> ProcessReading | None:
+        """None when that very process does not run here."""
+
+
+class ContainerMeter(Protocol):
+    """Counters of the installation's containers."""
+
+    def read(self) -> Mapping[str, ContainerReading]:
+        """By instance id. Raises: DependencyError."""
+
+
+class Scraper(Protocol):
+    """Fetches what programs say of themselves."""
+
+    def fetch(self, url: str, *, token: str, timeout_s: float, samples_max: int, at: float) -> list[Sample]:
+        """Samples of the Prometheus text format. Raises: MetricSourceError."""
 
 
 class AnchorSigner(Protocol):
@@ -241,6 +305,13 @@ class ChangeSystem(Protocol):
 
     def record(self, document: Mapping[str, object]) -> str:
         """Make the change known there and return its number; the same ``id`` again returns the same number. Raises: DependencyError."""
+
+
+class Notifier(Protocol):
+    """Reaches people by chat, telephone and the like."""
+
+    def notify(self, address: str, subject: str, text: str, *, timeout_s: float) -> None:
+        """One attempt, ended after ``timeout_s``; ``address`` is a secret. Raises: DependencyError without the address in its text."""
 
 
 class Mail(Protocol):

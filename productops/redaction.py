@@ -29,6 +29,8 @@ _LOOKS = (
     ),
     (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"), BLANK),  # a JSON Web Token
 )
+# What every pattern above needs; a text without any of it is left alone.
+_HINTS = ("://", "bearer", "basic", "po_", "code=", "passw", "secret", "token", "api", "auth_string", "eyj")
 _known: set[str] = set()
 _known_pattern: re.Pattern[str] | None = None
 
@@ -58,6 +60,14 @@ def redact(text: str) -> str:
     for pattern, instead in _LOOKS:
         text = pattern.sub(instead, text)
     return text
+
+
+def redact_line(text: str) -> str:
+    """``redact`` for thousands of lines a second: most have nothing in them that could be a secret, which one look tells."""
+    if _known_pattern is not None:
+        text = _known_pattern.sub(BLANK, text)
+    small = text.lower()
+    return redact(text) if any(hint in small for hint in _HINTS) else text
 
 
 def redact_value(value: Any) -> Any:

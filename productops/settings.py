@@ -80,6 +80,16 @@ class Settings(BaseSettings):
     drain_timeout_s: float = Field(default=10.0, ge=0, le=600, description="Longest wait for requests in flight before a stop.")
     stop_grace_s: float = Field(default=5.0, ge=0, le=120, description="Seconds between SIGTERM and SIGKILL of an instance.")
     metrics_retention_s: int = Field(default=86_400, ge=600, description="How long per-second traffic rows are kept.")
+    series_max: int = Field(
+        default=10_000, ge=100, le=1_000_000, description="Most series of metrics that a venture may have with points of the last day."
+    )
+    series_points_days: int = Field(default=15, ge=8, le=3650, description="Days that points of metrics are kept as they came.")
+    series_minutes_days: int = Field(default=60, ge=8, le=3650, description="Days that metrics are kept by minute.")
+    series_hours_days: int = Field(default=400, ge=8, le=36_500, description="Days that metrics are kept by hour.")
+    metric_rows_days: int = Field(default=3, ge=1, le=3650, description="Days that rows of the table infrastructure_metrics are kept.")
+    metric_rows_max: int = Field(
+        default=2_000_000, ge=1000, description="Most rows of infrastructure_metrics; beyond it the oldest go, whatever their age."
+    )
     connections: Path | None = Field(
         default=None, description="YAML file that names another router, target and metric sources; empty: Envoy and processes here."
     )
@@ -149,6 +159,9 @@ class Settings(BaseSettings):
     analytics_backlog_mb: int = Field(
         default=1024, ge=1, le=1_000_000, description="With more usage events that wait to be sorted in, MiB, clients are asked the same."
     )
+    status_pages: bool = Field(
+        default=False, description="Whether anybody may read the status pages that the catalog declares, at /status/NAME without a log-in."
+    )
     smtp_host: str = Field(default="", description="Mail server that weekly reports are sent by; empty: no mail is sent.")
     smtp_port: int = Field(default=587, ge=1, le=65535, description="Its TCP port.")
     smtp_security: Literal["starttls", "tls", "none"] = Field(
@@ -158,6 +171,30 @@ class Settings(BaseSettings):
     smtp_password: SecretStr | None = Field(default=None, description="Its password.")
     smtp_from: str = Field(default="", description="Address mails come from.")
     report_to: str = Field(default="", description="Who gets weekly reports, with commas: address (of all ventures) or venture:address.")
+    limit_warn_h: float = Field(default=24.0, gt=0, le=720, description="A limit that will be crossed within so many hours is an alert.")
+    limit_critical_h: float = Field(default=2.0, gt=0, le=720, description="Within so many hours it is a severe one.")
+    certificate_files: tuple[Path, ...] = Field(
+        default=(),
+        description="PEM files of certificates, as a JSON list; an alert two weeks before the first one ends, severe at two days.",
+    )
+    advisories: Path | None = Field(
+        default=None,
+        description="OSV advisories (a JSON file, or a folder of them) that parts of live versions are compared with; empty: none.",
+    )
+    log_collect: bool = Field(default=True, description="Whether the output of instances on this machine is kept and can be searched.")
+    log_retention_days: int = Field(default=7, ge=1, le=3_650, description="Days that log lines of services are kept.")
+    log_mb: int = Field(
+        default=2048, ge=16, le=10_000_000, description="With more packed log lines than that, MiB, the oldest are forgotten sooner."
+    )
+    log_lines_per_s: int = Field(
+        default=2000, ge=1, le=1_000_000,
+        description="Log lines a second of one service that are kept on average; of more, those below WARNING are only counted.",
+    )  # fmt: skip
+    trace_retention_days: int = Field(default=3, ge=1, le=3_650, description="Days that spans of traces are kept.")
+    trace_spans_per_s: int = Field(
+        default=200, ge=1, le=1_000_000,
+        description="Spans a second of one service that are kept on average; of more, whole traces are left out, those with errors last.",
+    )  # fmt: skip
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
     log_json: bool = Field(default=True, description="JSON lines when true, coloured text when false.")
     user: str = Field(

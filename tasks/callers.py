@@ -29,6 +29,17 @@ async def caller() -> Actor:
     )
 
 
+async def by_automation() -> bool:
+    """Whether an automation of Prefect started this run. Raises: OrchestratorError."""
+    run_id = str(runtime.flow_run.id)
+    try:
+        async with get_client() as client:
+            made = (await client.read_flow_run(UUID(run_id))).created_by
+    except (httpx.HTTPError, PrefectException) as error:
+        raise OrchestratorError(f"Prefect does not say who started run {run_id}") from error
+    return made is not None and made.type == "AUTOMATION"
+
+
 async def check_roll_back(release_id: str) -> None:
     """Refuse a run that would begin a roll back which its caller may not. Raises: ForbiddenError, NotFoundError."""
     if not await asyncio.to_thread(governance_access_runs.is_roll_back_decided, context(), release_id):

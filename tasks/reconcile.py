@@ -41,6 +41,16 @@ async def end_abandoned() -> list[str]:
     return await asyncio.to_thread(release_reconcile.end_abandoned, context(), actor=actor())
 
 
+@task(**retrying("incidents", "answer incidents"))
+async def start_incidents() -> list[str]:
+    """Ids of incidents whose response was begun or carried on now; the watch process does so every second, and is watched itself."""
+    from productops.usecases.incident_start import start_due_incidents  # the judge's numerics take 0.2 s to load
+    from productops.usecases.monitoring_processes import tell_silent_watch
+
+    await asyncio.to_thread(tell_silent_watch, context())
+    return await asyncio.to_thread(start_due_incidents, context(), context().orchestrator)
+
+
 @task(**retrying("record", "record what was judged"))
 async def record_ended() -> list[str]:
     """Ids of releases whose seconds were kept now."""

@@ -31,6 +31,7 @@ hypothesis.settings.load_profile("suite")
 
 for name in [n for n in os.environ if n.startswith(("PREFECT_", "PRODUCTOPS_"))]:
     del os.environ[name]
+os.environ["COLUMNS"] = "200"  # a table is as wide for whoever runs the suite where
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

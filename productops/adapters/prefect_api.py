@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -22,6 +23,8 @@ from productops.settings import Settings
 RELEASE = "release/release"
 ROLLBACK = "rollback/rollback"
 TRAIN = "train/train"
+INCIDENT = "incident/incident"
+POOL = "productops"
 _BUSY = frozenset({429, 502, 503, 504})
 _CONNECT_S = 1.0
 # Prefect on SQLite loses more time with answers of 503 than a short queue here costs; on PostgreSQL the queue would cost more.
@@ -103,6 +106,32 @@ class PrefectApi:
         """Schedule the flow that follows a train and return its id; idempotent per ``key``. Raises: OrchestratorError."""
         return self._start(TRAIN, parameters, key=key)
 
+    def start_incident(self, parameters: Mapping[str, object], *, key: str) -> str:
+        """Schedule the flow that follows an incident and return its id; idempotent per ``key``. Raises: OrchestratorError."""
+        return self._start(INCIDENT, parameters, key=key)
+
+    def emit(self, event: str, *, about: str, name: str, payload: Mapping[str, object], key: uuid.UUID, at: datetime) -> None:
+        """Give Prefect an event, which its automations may act on; the same ``key`` twice is one event. Raises: OrchestratorError."""
+        now = time.monotonic()
+        resource = {"prefect.resource.id": about, "prefect.resource.name": name[:250]}
+        body = {"id": str(key), "occurred": at.isoformat(), "event": event, "resource": resource, "payload": dict(payload)}
+        response = self._post("/events", [body], _Budget(retry_until=now + self._patience_s, end=now + self._timeout_s))
+        if not response.is_success:
+            raise OrchestratorError(f"Prefect at {self._api_url} took no event {event}: {response.status_code} {response.text[:200]}")
+
+    def worker_beats(self) -> dict[str, datetime]:
+        """Dispatchers and workers of our pool, and when Prefect last heard of each. Raises: OrchestratorError."""
+        now = time.monotonic()
+        budget = _Budget(retry_until=now + self._patience_s, end=now + self._timeout_s)
+        response = self._post(f"/work_pools/{POOL}/workers/filter", {"limit": 200}, budget)
+        if response.status_code == httpx.codes.NOT_FOUND:
+            return {}
+        found = response.json() if response.is_success else None
+        if not isinstance(found, list):
+            raise OrchestratorError(f"Prefect at {self._api_url} does not tell who takes runs: {response.status_code}")
+        told = {str(each.get("name")): each.get("last_heartbeat_time") for each in found if isinstance(each, dict)}
+        return {name: datetime.fromisoformat(at) for name, at in told.items() if isinstance(at, str)}
+
     def run_url(self, flow_run_id: str) -> str:
         """Where a person sees that run."""
         return f"{self._ui_url}/runs/flow-run/{flow_run_id}"
@@ -158,7 +187,7 @@ class PrefectApi:
                 self._places[known] = place
         return known
 
-    def _post(self, path: str, body: Mapping[str, Any], budget: _Budget) -> httpx.Response:
+    def _post(self, path: str, body: Mapping[str, Any] | list[dict[str, Any]], budget: _Budget) -> httpx.Response:
         token = self._csrf(budget, stale=None)
         response = self._call("POST", path, budget, json=body, headers=self._csrf_headers(token))
         if response.status_code == 403:  # the token expired, or the server was restarted with other settings

@@ -37,6 +37,7 @@ from productops.store import Store
 from productops.store.fenced import FencedStore
 from productops.usecases.context import Context
 from productops.usecases.monitoring_sources import source_threads
+from productops.usecases.monitoring_traces_own import record_own_spans
 
 log = structlog.get_logger("agent")
 READ_S = 0.25
@@ -101,6 +102,7 @@ def serve(settings: Settings, stopping: threading.Event) -> int:
     connections = load_connections(settings)
     router = build_router(settings, connections)
     store = Store(settings.sqlalchemy_url)  # without a fence: the election itself
+    record_own_spans("agent", lambda: store)
     mine = Election(store, router_name(folder), Identity.here(), latest_term=router.latest_term).campaign(stopping)
     if mine is None:
         return 0

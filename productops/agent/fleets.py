@@ -23,6 +23,8 @@ log = structlog.get_logger(__name__)
 TICK_S = 0.25
 IDLE_TICK_S = 2.0
 BACKOFF_MAX_S = 30.0
+QUICK_DEATHS = 3
+"""So often what ends before it was healthy is started again soon; then its fleet is known to fail, and it is tried slowly."""
 STABLE_S = 60.0
 TRIM_EVERY_S = 30.0
 LOG_MAX_BYTES = 20_000_000
@@ -200,7 +202,7 @@ class FleetLoop:
             return False
         life.checked_at = now
         if self.state.target.healthy(service, Endpoint(HOST, instance.port)):
-            return self._found_healthy(instance, life, now)
+            return self._found_healthy(fleet, instance, life, now)
         life.misses += 1
         if instance.state is InstanceState.STARTING and now - life.since > health.timeout_s:
             return self._never_healthy(service, fleet, instance)
@@ -209,39 +211,53 @@ class FleetLoop:
             return True
         return False
 
-    def _found_healthy(self, instance: Instance, life: Life, now: float) -> bool:
+    def _found_healthy(self, fleet: Fleet, instance: Instance, life: Life, now: float) -> bool:
         life.misses = 0
         life.healthy_since = life.healthy_since or now
         if instance.restarts and now - life.healthy_since > STABLE_S:
             self._set(instance, restarts=0)
+            self._works_again(fleet)
         if instance.state is InstanceState.HEALTHY:
             return False
         self._set(instance, state=InstanceState.HEALTHY)
         return True
 
+    def _works_again(self, fleet: Fleet) -> None:
+        """What was said of its version when it ended again and again does not hold any more."""
+        if fleet.failure:
+            log.info("fleet works again", service=fleet.service, version=fleet.version, failed=fleet.failure)
+            with self.state.context.store.write() as unit:
+                now = self.state.context.clock.now()
+                unit.fleets.works(fleet, now=now)
+                note(unit, ACTOR, "fleet.works", _subject(fleet), now=now, before={"failure": fleet.failure}, after={"failure": ""})
+
     def _never_healthy(self, service: Service, fleet: Fleet, instance: Instance) -> bool:
+        if fleet.failure:
+            return False
         health = service.spec.run.health
         self._set(instance, last_output=self._output(instance))
         self._fail(fleet, f"{service.name} {fleet.version} did not answer {health.path} within {health.timeout_s:g} s")
         return True
 
     def _revive(self, service: Service, fleet: Fleet, instance: Instance, life: Life) -> bool:
-        """A dead instance is started again with growing pauses; one that never lived long enough fails its fleet."""
+        """A dead instance is started again with growing pauses; one that never lives long enough fails its fleet, and is still tried."""
         now = self.state.context.clock.monotonic()
+        hopeless = life.healthy_since is None and instance.restarts >= QUICK_DEATHS
         if instance.state is not InstanceState.CRASHED:
             self._sweep(instance)
-            pause = min(BACKOFF_MAX_S, 0.5 * 2 ** min(instance.restarts, 8)) * random.uniform(0.8, 1.2)  # noqa: S311
-            life.retry_at = now + (pause if instance.pid is not None else 0.0)
+            pause = BACKOFF_MAX_S if hopeless else min(BACKOFF_MAX_S, 0.5 * 2 ** min(instance.restarts, 8)) * random.uniform(0.8, 1.2)  # noqa: S311
+            life.retry_at = now + (pause if hopeless or instance.pid is not None else 0.0)
             self._set(instance, state=InstanceState.CRASHED, last_output=self._output(instance))
-            log.warning("instance ended by itself", service=service.name, version=fleet.version, instance=instance.id)
+            log.warning(
+                "instance ended by itself", service=service.name, version=fleet.version, instance=instance.id,
+                restarts=instance.restarts, again_in_s=round(pause, 1),
+            )  # fmt: skip
+            if hopeless and not fleet.failure:
+                ended = f"{service.name} {fleet.version} ended {instance.restarts + 1} times before it was healthy"
+                self._fail(fleet, f"{ended}; it is tried again every {BACKOFF_MAX_S:.0f} s")
             return True
         if now < life.retry_at:
             return False
-        if life.healthy_since is None and instance.restarts >= 3:
-            if not fleet.failure:
-                self._fail(fleet, f"{service.name} {fleet.version} ended {instance.restarts + 1} times before it was healthy")
-            life.retry_at = now + BACKOFF_MAX_S
-            return True
         self._set(instance, restarts=instance.restarts + 1)
         self._spawn(service, fleet, instance)
         return True

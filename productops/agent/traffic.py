@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass, field
 
 import structlog
 
+from productops import telemetry
 from productops.agent.leases import Key
 from productops.agent.routes import Snapshot, make_routes
 from productops.agent.state import ACTOR, AgentState
 from productops.domain.routing import ServiceRoute
+from productops.domain.traffic import TrafficTarget
 from productops.errors import RouterError, StoreUnavailableError
 from productops.usecases.governance_audit_note import note
 from productops.usecases.release_rollback import finish_rollbacks, lapse_lease
@@ -30,6 +33,7 @@ class TrafficLoop:
     _applied_at: float = -1e9
     _to_record: tuple[Snapshot, dict[Key, int]] | None = None
     _recording: threading.Event = field(default_factory=threading.Event)
+    _took_us: int = 0
 
     def run(self) -> None:
         """Until the agent stops."""
@@ -67,6 +71,7 @@ class TrafficLoop:
         now = self.state.context.clock.monotonic()
         if routes == self._applied and now - self._applied_at < REAPPLY_S:
             return True
+        began = time.perf_counter()
         try:
             self.state.router.apply(routes)
         except RouterError as error:
@@ -74,6 +79,7 @@ class TrafficLoop:
             self._applied = []
             return False
         self._applied, self._applied_at = routes, now
+        self._took_us = int((time.perf_counter() - began) * 1e6)
         self.state.draining = frozenset(
             ((r.service, r.environment, version), endpoint.port)
             for r in routes for version, fleet in r.fleets.items() for endpoint in fleet if endpoint.draining
@@ -102,4 +108,20 @@ class TrafficLoop:
                             after={"generation": target.generation, "baseline": target.baseline_version, **shares},
                             detail={"release_id": target.release_id},
                         )  # fmt: skip
+                        _trace(target, self._took_us)
         return bool(finish_rollbacks(self.state.context, actor=ACTOR) or pending)
+
+
+def _trace(target: TrafficTarget, took_us: int) -> None:
+    """The router has what a release asked for: part of the release's trace. ``took_us`` is how long the router took to confirm it."""
+    if target.release_id is None:
+        return
+    telemetry.emit(
+        "shift traffic", started_us=time.time_ns() // 1_000 - took_us, duration_us=took_us, subject=f"release/{target.release_id}",
+        environment=target.environment,
+        attributes={
+            "deployment.environment.name": target.environment.value, "productops.service": target.service,
+            "productops.candidate.version": target.candidate_version, "productops.candidate.percent": target.candidate_pct,
+            "productops.generation": target.generation,
+        },
+    )  # fmt: skip

@@ -26,15 +26,18 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
 __all__ = [
-    "PRINCIPAL", "PUBLIC_PATHS", "Allowed", "Authenticator", "InstallationToken", "StoredTokens", "Way", "actor_of", "allowed", "bind",
+    "PRINCIPAL", "PUBLIC_PATHS", "STATUS_PATH", "Allowed", "Authenticator", "InstallationToken", "StoredTokens", "Way", "actor_of",
+    "allowed", "bind",
     "chosen_token", "guards_itself", "is_evidence_key", "is_public", "make_authenticator", "operation_of", "principal_of",
 ]  # fmt: skip
 
 PRINCIPAL = "productops.principal"
 """Key of a request's ASGI scope: who the gate found the caller to be."""
 PUBLIC_PATHS = frozenset({"/healthz", "/readyz", "/openapi.json", "/docs", "/docs/errors"})
+STATUS_PATH = "/status"
+"""Status pages for everybody; their routes answer only where a setting says so."""
 # Pages of evidence, calendar feeds, log-ins and received webhooks check a key, a code or a signature of their own.
-PUBLIC_PREFIXES = (f"{EVIDENCE_PATH}/", f"{CALENDAR_PATH}/", "/webhooks/", "/login", "/approvals/link/")
+PUBLIC_PREFIXES = (f"{EVIDENCE_PATH}/", f"{CALENDAR_PATH}/", "/webhooks/", "/login", "/approvals/link/", f"{STATUS_PATH}/")
 # What is asked for there is known by its content only: these routes ask `principal_of` and decide themselves.
 SELF_GUARDED = ("/prefect",)
 

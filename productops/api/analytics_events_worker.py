@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -23,6 +22,7 @@ import structlog
 from anyio import to_thread
 
 from productops.adapters.analytics_events_json import is_installed
+from productops.api.analytics_child import END_S, Child
 from productops.errors import ProductOpsError
 from productops.settings import Settings
 from productops.store import Store
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 LOOK_S = 1.0
 AGAIN_S = 5.0
-END_S = 10.0
 TURN_S = 3.0
 IDLE_S = 60.0
 
@@ -51,10 +50,17 @@ class EventWorker:
     settings: Settings
     door: EventDoor
     exposures: Exposures
+    _child: Child = field(init=False)
     _stopping: threading.Event = field(default_factory=threading.Event)
-    _child: subprocess.Popen[bytes] | None = None
-    _not_before: float = 0.0
     _thread: threading.Thread | None = None
+
+    def __post_init__(self) -> None:
+        given = {
+            "PRODUCTOPS_HOME": str(self.settings.home), "PRODUCTOPS_DATABASE_URL": self.settings.sqlalchemy_url,
+            "PRODUCTOPS_ANALYTICS": str(self.settings.analytics_folder),
+            "PRODUCTOPS_ANALYTICS_RETENTION_DAYS": str(self.settings.analytics_retention_days),
+        }  # fmt: skip
+        self._child = Child("productops.api.analytics_events_worker", given, AGAIN_S)
 
     def start(self) -> None:
         """Begin; returns at once."""
@@ -66,14 +72,7 @@ class EventWorker:
         self._stopping.set()
         if self._thread is not None:
             self._thread.join(END_S)
-        child = self._child
-        if child is not None and child.poll() is None:
-            child.terminate()
-            try:
-                child.wait(END_S)
-            except subprocess.TimeoutExpired:  # what it was doing is done again by the next one
-                child.kill()
-                child.wait()
+        self._child.end()
         with suppress(ProductOpsError):
             self._flush()
         self.door.close()
@@ -82,10 +81,10 @@ class EventWorker:
         while not self._stopping.wait(LOOK_S):
             try:
                 self._flush()
-                self._look_after_child()
+                self._child.look(lambda: is_work_waiting(self.context) and not self._stopping.is_set())
             except (ProductOpsError, OSError) as error:
                 log.warning("events wait", reason=str(error))
-                self._not_before = time.monotonic() + AGAIN_S
+                self._child.rest()
 
     def _flush(self) -> None:
         """Raises: ProductOpsError; what is not written is written next time."""
@@ -95,27 +94,6 @@ class EventWorker:
             self.exposures.flush(self.door.intake)
         if self.door.opened is not None:
             self.door.opened.flush_refusals()
-
-    def _look_after_child(self) -> None:
-        if self._child is not None:
-            code = self._child.poll()
-            if code is None:
-                return
-            self._child = None
-            if code != 0:
-                log.warning("sorting events in ended early", exit_code=code)
-                self._not_before = time.monotonic() + AGAIN_S
-        if time.monotonic() >= self._not_before and is_work_waiting(self.context):
-            self._start_child()
-
-    def _start_child(self) -> None:
-        given = {
-            "PRODUCTOPS_HOME": str(self.settings.home), "PRODUCTOPS_DATABASE_URL": self.settings.sqlalchemy_url,
-            "PRODUCTOPS_ANALYTICS": str(self.settings.analytics_folder),
-            "PRODUCTOPS_ANALYTICS_RETENTION_DAYS": str(self.settings.analytics_retention_days),
-        }  # fmt: skip
-        command = [sys.executable, "-m", "productops.api.analytics_events_worker", str(os.getpid())]
-        self._child = subprocess.Popen(command, env=os.environ | given, stdin=subprocess.DEVNULL)
 
 
 @asynccontextmanager

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING
 import structlog
 from anyio import to_thread
 
+from productops.api.analytics_child import END_S, Child
 from productops.errors import DependencyError, ProductOpsError
 from productops.settings import Settings
 from productops.usecases.analytics_usage import need_engine
@@ -34,7 +34,6 @@ log = structlog.get_logger(__name__)
 LOOK_S = 5.0
 TURN_S = 10.0
 IDLE_S = 60.0
-END_S = 10.0
 AGAIN_S = 30.0
 
 
@@ -44,10 +43,16 @@ class UsageWorker:
 
     context: Context
     settings: Settings
+    _child: Child = field(init=False)
     _stopping: threading.Event = field(default_factory=threading.Event)
-    _child: subprocess.Popen[bytes] | None = None
-    _not_before: float = 0.0
     _thread: threading.Thread | None = None
+
+    def __post_init__(self) -> None:
+        given = {
+            "PRODUCTOPS_HOME": str(self.settings.home), "PRODUCTOPS_DATABASE_URL": self.settings.sqlalchemy_url,
+            "PRODUCTOPS_ANALYTICS": str(self.settings.analytics_folder),
+        }  # fmt: skip
+        self._child = Child("productops.api.analytics_usage_worker", given, AGAIN_S)
 
     def start(self) -> None:
         """Begin; returns at once."""
@@ -59,39 +64,15 @@ class UsageWorker:
         self._stopping.set()
         if self._thread is not None:
             self._thread.join(END_S)
-        child = self._child
-        if child is not None and child.poll() is None:
-            child.terminate()
-            try:
-                child.wait(END_S)
-            except subprocess.TimeoutExpired:  # what it was counting is counted again by the next one
-                child.kill()
-                child.wait()
+        self._child.end()
 
     def _repeat(self) -> None:
         while not self._stopping.wait(LOOK_S):
             try:
-                self._look()
+                self._child.look(lambda: is_counting_waiting(self.context) and not self._stopping.is_set())
             except (ProductOpsError, OSError) as error:
                 log.warning("daily figures wait", reason=str(error))
-                self._not_before = time.monotonic() + AGAIN_S
-
-    def _look(self) -> None:
-        if self._child is not None:
-            code = self._child.poll()
-            if code is None:
-                return
-            self._child = None
-            if code != 0:
-                log.warning("counting events ended early", exit_code=code)
-                self._not_before = time.monotonic() + AGAIN_S
-        if time.monotonic() >= self._not_before and is_counting_waiting(self.context) and not self._stopping.is_set():
-            given = {
-                "PRODUCTOPS_HOME": str(self.settings.home), "PRODUCTOPS_DATABASE_URL": self.settings.sqlalchemy_url,
-                "PRODUCTOPS_ANALYTICS": str(self.settings.analytics_folder),
-            }  # fmt: skip
-            command = [sys.executable, "-m", "productops.api.analytics_usage_worker", str(os.getpid())]
-            self._child = subprocess.Popen(command, env=os.environ | given, stdin=subprocess.DEVNULL)
+                self._child.rest()
 
 
 @asynccontextmanager

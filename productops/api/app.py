@@ -35,10 +35,28 @@ from productops.api import (
     governance_changes,
     governance_compliance,
     governance_login_api,
+    governance_security,
     governance_webhooks,
     governance_webhooks_intake,
     health,
     incident,
+    incident_alerts,
+    incident_causes,
+    incident_drills,
+    incident_oncall,
+    incident_playbooks,
+    incident_postmortem,
+    incident_room,
+    incident_status,
+    monitoring_detect,
+    monitoring_insights,
+    monitoring_logs,
+    monitoring_logs_intake,
+    monitoring_otlp_metrics,
+    monitoring_rules,
+    monitoring_series,
+    monitoring_slo,
+    monitoring_traces,
     ofrep,
     ofrep_events,
     problems,
@@ -64,9 +82,15 @@ from productops.api.development_plan_worker import plans_running
 from productops.api.development_sync_worker import development_running
 from productops.api.governance_access_ways import uses_written
 from productops.api.governance_login_door import install_hosts, install_login, install_prefect
+from productops.api.governance_security_seen import Sightings, sightings_written
 from productops.api.governance_webhooks_intake import install_webhooks
 from productops.api.governance_webhooks_worker import webhooks_running
+from productops.api.incident_alerts_together import Together
 from productops.api.middleware import Gate, RequestScope
+from productops.api.monitoring_logs_intake import install_telemetry, telemetry_running
+from productops.api.monitoring_otlp_metrics import install_otlp_metrics
+from productops.api.monitoring_processes import process_seen
+from productops.api.monitoring_traces_scope import Traced
 from productops.api.ofrep_access import StreamKey
 from productops.api.ofrep_door import flags_running, install_door
 from productops.api.quality_worker import quality_running
@@ -92,6 +116,9 @@ TAGS = [
     {"name": "quality", "description": "May a version go out? Gates, flaky tests, performance, and what would make tests better."},
     {"name": "development", "description": "Features and the work behind them: plans, dates, risk, DORA, and how far each tool was read."},
     {"name": "analytics", "description": "Usage: events taken in, features adopted, experiments, insights and what came of them."},
+    {"name": "incidents", "description": "Alerts, incidents, their causes, what is done about them, and drills."},
+    {"name": "oncall", "description": "Who is called, who is told, what users read, and what is learned from incidents."},
+    {"name": "security", "description": "What looks like an attack, how well we are protected, and evidence that was kept."},
     {"name": "webhooks", "description": "What other systems tell us, and what we tell them; nothing is lost on either way."},
     {"name": "monitoring", "description": "Health of this program."},
 ]
@@ -110,6 +137,11 @@ PARTS = (
     docs_pages, evidence, governance_access, governance_audit, governance_compliance, release_bundle, governance_login_api, release_flags,
     ofrep_events, release_windows, release_train, governance_approvals, governance_approvals_page, governance_changes,
     governance_webhooks_intake, governance_webhooks, analytics_events, analytics_insights, analytics_optimize, analytics_reports,
+    incident_alerts, incident_room, incident_causes, incident_oncall, incident_postmortem, incident_status,
+    incident_playbooks, incident_drills, governance_security,
+    monitoring_logs, monitoring_logs_intake, monitoring_traces, monitoring_detect,
+    monitoring_otlp_metrics, monitoring_series,
+    monitoring_insights, monitoring_rules, monitoring_slo,
     quality, quality_backtest, quality_learning, development_plan, development_sync,
     analytics_experiments, analytics_usage,  # after the rest of analytics: it takes /analytics/{feature_id}
     development_dora, development_risk, development_progress,  # after all others: it takes /development/{feature_id}
@@ -121,6 +153,7 @@ def _equip(app: FastAPI, context: Context, settings: Settings, token: str) -> No
     app.state.context = context
     app.state.token = token
     app.state.streams = Streams()
+    app.state.alerts_together = Together()
     app.state.settings = settings
     app.state.quality_news = threading.Event()
     app.state.development_news = threading.Event()
@@ -138,13 +171,15 @@ def create_app(context: Context, settings: Settings) -> FastAPI:
     Raises: SettingsError when it would be open to other machines without a token that was set on purpose.
     """
     token = chosen_token(settings)
+    sightings = Sightings()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with (
             flags_running(app), uses_written(authenticator), webhooks_running(app, settings), quality_running(app, settings),
             development_running(app, settings), plans_running(app, settings), events_running(app, settings),
-            usage_running(app, settings),
+            usage_running(app, settings), telemetry_running(app, product_version()), sightings_written(app, sightings),
+            process_seen(app, settings),
         ):  # fmt: skip
             yield
         context.store.close()
@@ -160,6 +195,8 @@ def create_app(context: Context, settings: Settings) -> FastAPI:
     install_door(app, context, settings)
     install_webhooks(app)
     install_events(app, context, settings)
+    install_otlp_metrics(app, context)
+    install_telemetry(app, context, settings)
     problems.install(app)
     # Flags come first: they are asked hundreds of times a second, and every route before them would be tried each time.
     for part in PARTS:
@@ -167,10 +204,11 @@ def create_app(context: Context, settings: Settings) -> FastAPI:
     app.add_middleware(Conventions)  # within the gate
     bind(app)
     install_prefect(app, context, settings)  # within the gate, too
-    app.add_middleware(Gate, authenticator=authenticator, settings=settings)
+    app.add_middleware(Gate, authenticator=authenticator, settings=settings, sightings=sightings)
     app.add_middleware(StreamKey, token=token)
     install_login(app, context, settings)
     install_hosts(app, settings)
+    app.add_middleware(Traced)
     app.add_middleware(RequestScope)  # added last, so it is around the gate
     app.add_middleware(Xds, discovery=Discovery(settings.home / "xds"), token=xds_token(settings))  # remote Envoys, not our users
     document.install(app)

@@ -11,16 +11,20 @@ from pydantic import AwareDatetime, BaseModel, Field
 from productops.api.access import allowed
 from productops.api.deployment_ops import DeploymentOut
 from productops.api.incident import IncidentDetailOut
+from productops.api.monitoring_series_schemas import SeriesPointsOut
 from productops.api.paging import After, Limit, cut, decode_id
 from productops.api.release import flow_run_of
 from productops.api.release_schemas import ReleaseOut
 from productops.api.wiring import ActorDep, ContextDep
 from productops.domain.governance_access import Operation
+from productops.domain.incident_alert import StoredAlert
 from productops.domain.monitoring_health import Health, PlaceHealth
+from productops.domain.monitoring_slo import Budget
 from productops.domain.release import Environment
 from productops.usecases.incident_read import list_incidents
-from productops.usecases.monitoring_health import VentureHealth, infrastructure_health
+from productops.usecases.monitoring_health import HostHealth, VentureHealth, infrastructure_health
 from productops.usecases.monitoring_history import MetricPoint, MetricQuery, read_metrics
+from productops.usecases.monitoring_series_service import read_service_series
 from productops.usecases.release_deployments import list_deployments
 
 BASE = "/api/v1/deployment-ops"
@@ -83,18 +87,84 @@ class PlaceHealthOut(BaseModel):
         )  # fmt: skip
 
 
+class HostHealthOut(BaseModel):
+    """One machine; shown to who may see all ventures."""
+
+    host: str
+    health: Health
+    figures: dict[str, float] = Field(description="Newest values by name, such as host.cpu_pct; of several file systems the fullest.")
+    reasons: list[str] = Field(description="Thresholds that are crossed.")
+    seen_at: datetime
+
+    @classmethod
+    def of(cls, host: HostHealth) -> HostHealthOut:
+        """The machine as callers see it."""
+        return cls(
+            host=host.host, health=host.health, figures=host.figures, reasons=list(host.reasons),
+            seen_at=datetime.fromtimestamp(host.seen_at_s, UTC),
+        )  # fmt: skip
+
+
+class BudgetLineOut(BaseModel):
+    """An error budget in one line."""
+
+    objective: str
+    service: str
+    environment: Environment
+    remaining_ratio: float | None = Field(description="Below 0: more was spent than there is. Null: nothing was measured.")
+    sentence: str
+
+    @classmethod
+    def of(cls, budget: Budget) -> BudgetLineOut:
+        """The budget as callers see it."""
+        objective = budget.objective
+        return cls(
+            objective=objective.name, service=objective.service, environment=objective.environment,
+            remaining_ratio=budget.remaining_ratio, sentence=budget.sentence,
+        )  # fmt: skip
+
+
+class FiringAlertOut(BaseModel):
+    """An alert that fires now."""
+
+    alert_id: str
+    name: str
+    source: str
+    severity: str
+    service: str | None
+    summary: str
+    since: datetime
+    incident_id: str | None
+
+    @classmethod
+    def of(cls, stored: StoredAlert) -> FiringAlertOut:
+        """The alert as callers see it."""
+        alert = stored.alert
+        return cls(
+            alert_id=stored.id, name=alert.name, source=alert.source, severity=alert.severity, service=alert.service,
+            summary=alert.summary, since=alert.starts_at, incident_id=stored.incident_id,
+        )  # fmt: skip
+
+
 class HealthReportOut(BaseModel):
-    """A venture's services; ``health`` is that of the worst of them."""
+    """A venture's services; ``health`` is that of the worst of them. Hosts, error budgets and firing alerts beside them."""
 
     venture: str
     health: Health
     at: datetime
     places: list[PlaceHealthOut]
+    hosts: list[HostHealthOut]
+    budgets: list[BudgetLineOut]
+    alerts: list[FiringAlertOut]
 
     @classmethod
     def of(cls, found: VentureHealth) -> HealthReportOut:
         """The report as callers see it."""
-        return cls(venture=found.venture, health=found.health, at=found.at, places=[PlaceHealthOut.of(p) for p in found.places])
+        return cls(
+            venture=found.venture, health=found.health, at=found.at, places=[PlaceHealthOut.of(p) for p in found.places],
+            hosts=[HostHealthOut.of(h) for h in found.hosts], budgets=[BudgetLineOut.of(b) for b in found.budgets],
+            alerts=[FiringAlertOut.of(a) for a in found.alerts],
+        )  # fmt: skip
 
 
 class EventsSumOut(BaseModel):
@@ -134,6 +204,7 @@ class MetricSeriesOut(BaseModel):
     until: datetime
     step_s: int
     points: list[MetricPointOut]
+    series: list[SeriesPointsOut] = Field(description="Stored series of the service that `metric` names, in means of each step.")
 
 
 @router.get(
@@ -181,13 +252,19 @@ def show_metrics(
     since: Annotated[AwareDatetime | None, Query(description="Default: five minutes before `until`.")] = None,
     until: Annotated[AwareDatetime | None, Query(description="Default: now.")] = None,
     step_s: Annotated[int, Query(ge=1, le=3600, description="Seconds that a point sums up.")] = 10,
+    metric: Annotated[
+        list[Annotated[str, Field(max_length=255, pattern=r"^[^\x00]*$")]] | None,
+        Query(max_length=20, description="Also stored series of these names, e.g. `service.p95_ms` or `instance.cpu_pct`."),
+    ] = None,
 ) -> MetricSeriesOut:  # fmt: skip
     """Requests, failures and latency as the router counted them each second, and metrics of your own; at most 6 hours at once."""
     end = until or context.clock.now()
     query = MetricQuery(service, environment, since or _before(end, DEFAULT_SPAN), end, step_s, tuple(version or ()))
     points = [MetricPointOut.of(point) for point in read_metrics(context, query, actor=actor)]
+    stored = read_service_series(context, query, metric or (), actor=actor)
     return MetricSeriesOut(
-        service=service, environment=environment, since=query.since, until=query.until, step_s=step_s, points=points
+        service=service, environment=environment, since=query.since, until=query.until, step_s=step_s, points=points,
+        series=[SeriesPointsOut.of(each) for each in stored],
     )  # fmt: skip
 
 

@@ -54,7 +54,7 @@ _FORMATS = {
 
 def example_of(schema: Mapping[str, Any], schemas: Mapping[str, Any], *, name: str = "", depth: int = 0) -> Any:
     """A value that the schema allows. ``schemas`` are the document's components; ``name`` is the field it is for."""
-    if "$ref" in schema:
+    if "$ref" in schema and not schema.get("examples"):
         target = schema["$ref"].rsplit("/", 1)[-1]
         return example_of(schemas[target], schemas, name=name, depth=depth)
     given = _given(schema)

@@ -36,6 +36,16 @@ class Buckets:
         """Count one request."""
         return self._look(name, take=True)
 
+    def line_up(self, name: str, *, longest_s: float) -> tuple[float, Left]:
+        """Count one request that waits for its turn: for so many seconds, in a line that takes ``longest_s`` at most."""
+        left = self._look(name, take=False)
+        bucket = self._buckets[name]
+        wait_s = max(0.0, (1 - bucket.tokens) / self.per_s)
+        if wait_s > longest_s:
+            return wait_s, left
+        bucket.tokens -= 1
+        return wait_s, Left(max(0, int(bucket.tokens)), 0, allowed=True)
+
     def peek(self, name: str) -> Left:
         """What there is, uncounted."""
         return self._look(name, take=False)

@@ -17,6 +17,7 @@ from productops.api.access import PRINCIPAL, Authenticator, is_public
 from productops.api.governance_access_limits import Buckets, Left
 from productops.api.governance_access_streams import OpenConnection
 from productops.api.governance_access_ways import has_credentials
+from productops.api.governance_security_seen import Sightings
 from productops.domain.governance_access import Principal
 from productops.errors import ProductOpsError, TooManyRequestsError, UnauthorizedError
 from productops.settings import Settings, is_loopback
@@ -32,8 +33,13 @@ HOW_TO_CALL = "send the header `Authorization: Bearer <token>`; the token of a l
 UNKNOWN = "this token, or session, is unknown, has expired or was revoked; " + HOW_TO_CALL
 # Reports of tests and scanners are the one thing that is larger; a setting says how much.
 UPLOAD_PATH = "/api/v1/product-ops/quality/validate"
+# Alerts come in storms. Many who send them throw away what is refused, so they wait in a line of their own instead.
+ALERTS_PATH = "/api/v1/product-ops/alerts"
+ALERTS_BYTES_MAX = 8 * BODY_BYTES_MAX
+ALERTS_LINE_S = 10.0
 # Flags have a limit of their own, for all of their callers together.
 _UNLIMITED = "/ofrep/"
+FORBIDDEN = 403
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -92,14 +98,17 @@ class Gate:
     """Lets in who is known, as often as they may come, and bodies of at most 1 MiB."""
 
     def __init__(
-        self, app: ASGIApp, authenticator: Authenticator, settings: Settings | None = None, body_timeout_s: float = BODY_TIMEOUT_S
-    ) -> None:
+        self, app: ASGIApp, authenticator: Authenticator, settings: Settings | None = None, body_timeout_s: float = BODY_TIMEOUT_S,
+        sightings: Sightings | None = None,
+    ) -> None:  # fmt: skip
         known = settings or Settings()
         self._app = app
         self._authenticator = authenticator
+        self._sightings = sightings or Sightings()
         self._body_timeout_s = body_timeout_s
         self._upload_bytes_max = known.quality_upload_mb * 1_048_576
         self._requests = Buckets(per_s=known.requests_per_s, burst=max(known.requests_burst, known.requests_per_s))
+        self._alerts = Buckets(per_s=known.requests_per_s, burst=max(known.requests_burst, known.requests_per_s))
         self._failures = Buckets(per_s=known.failed_authentications_per_min / 60, burst=known.failed_authentications_per_min)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -115,22 +124,36 @@ class Gate:
                 return
         principal: Principal | None = scope.get(PRINCIPAL)
         if principal is not None and not scope["path"].startswith(_UNLIMITED):
-            left = self._requests.take(principal.token_id or principal.name)
+            buckets, left = await self._counted(principal, scope)
+            send = self._counting(send, buckets, left, principal, scope)
             if not left.allowed:
-                wait = f"more than {self._requests.per_s:g} requests a second; come back in {left.retry_s} s"
-                await _refuse(TooManyRequestsError(wait, retry_after_s=left.retry_s), scope, receive, self._counting(send, left))
+                wait = f"more than {buckets.per_s:g} requests a second; come back in {left.retry_s} s"
+                await _refuse(TooManyRequestsError(wait, retry_after_s=left.retry_s), scope, receive, send)
                 return
-            send = self._counting(send, left)
         if principal is not None and scope.get("method", "GET") == "GET":  # streams and sockets
             held = OpenConnection(scope, receive, send, principal, self._authenticator)
             receive, send = held.receive, held.send
         if scope["type"] == "http":
             headers = Headers(scope=scope)
-            bytes_max = self._upload_bytes_max if scope["path"] == UPLOAD_PATH else BODY_BYTES_MAX
             receive = _limited(
-                receive, announced=headers.get("content-length", ""), timeout_s=self._body_timeout_s, bytes_max=bytes_max
+                receive, announced=headers.get("content-length", ""), timeout_s=self._body_timeout_s, bytes_max=self._bytes_max(scope)
             )  # fmt: skip
         await self._app(scope, receive, send)
+
+    def _bytes_max(self, scope: Scope) -> int:
+        if scope["path"] == UPLOAD_PATH:
+            return self._upload_bytes_max
+        return ALERTS_BYTES_MAX if _tells_alerts(scope) else BODY_BYTES_MAX
+
+    async def _counted(self, principal: Principal, scope: Scope) -> tuple[Buckets, Left]:
+        """The limit that a request is under, and what is left of it; alerts come back from here when it is their turn."""
+        name = principal.token_id or principal.name
+        if not _tells_alerts(scope):
+            return self._requests, self._requests.take(name)
+        wait_s, left = self._alerts.line_up(name, longest_s=ALERTS_LINE_S)
+        if left.allowed and wait_s:
+            await anyio.sleep(wait_s)
+        return self._alerts, left
 
     async def _known(self, scope: Scope) -> Principal:
         """Who sends it. Raises: UnauthorizedError, TooManyRequestsError for an address that was wrong too often, StoreUnavailableError."""
@@ -143,26 +166,36 @@ class Gate:
             # Who works with a good token from there goes on; on this machine its owner always does.
             found = self._authenticator.at_once(headers, path, installation=is_loopback(address))
             if found is None:
+                self._sightings.throttled(address)
                 wait = f"too many wrong tokens from your address; come back in {left.retry_s} s"
                 raise TooManyRequestsError(wait, retry_after_s=left.retry_s)
             return found
         found = await self._authenticator.principal(headers, path)
         if found is None:
             self._failures.take(address)
+            self._sightings.failed(address, headers)
             raise UnauthorizedError(UNKNOWN)
+        self._sightings.used(found, address)
         return found
 
-    def _counting(self, send: Send, left: Left) -> Send:
-        """``send`` that tells how many requests are left."""
+    def _counting(self, send: Send, buckets: Buckets, left: Left, principal: Principal, scope: Scope) -> Send:
+        """``send`` that tells how many requests are left, and counts what is refused."""
 
         async def counting(message: Message) -> None:
             if message["type"] == "http.response.start":
+                if message["status"] == FORBIDDEN:
+                    self._sightings.refused(principal, (scope.get("client") or ("", 0))[0])
                 headers = MutableHeaders(scope=message)
-                headers["RateLimit-Policy"] = self._requests.policy
-                headers["RateLimit"] = self._requests.header(left)
+                headers["RateLimit-Policy"] = buckets.policy
+                headers["RateLimit"] = buckets.header(left)
             await send(message)
 
         return counting
+
+
+def _tells_alerts(scope: Scope) -> bool:
+    path: str = scope["path"]
+    return scope.get("method") == "POST" and (path == ALERTS_PATH or path.startswith(f"{ALERTS_PATH}/"))
 
 
 async def _refuse(error: ProductOpsError, scope: Scope, receive: Receive, send: Send) -> None:

@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 from productops.adapters.analytics_mail import connect_mail
 from productops.adapters.connections import build_target, load_connections, router_capabilities
 from productops.adapters.doorbell import Doorbell
+from productops.adapters.notify_apprise import AppriseNotifier
 from productops.adapters.prefect_api import connect_prefect
 from productops.adapters.webhook_secrets import SecretFolder
 from productops.adapters.webhook_sender import WebhookSender
@@ -17,6 +18,7 @@ from productops.api.streams import Streams
 from productops.settings import Settings
 from productops.store import Store
 from productops.usecases.context import Actor, Context
+from productops.usecases.monitoring_series_known import KnownSeries
 
 
 def build_context(settings: Settings) -> Context:
@@ -32,8 +34,10 @@ def build_context(settings: Settings) -> Context:
         orchestrator=connect_prefect(settings),
         secrets=SecretFolder(settings.secret_folder),
         mail=connect_mail(settings),
+        notifier=AppriseNotifier(),
         courier=WebhookSender(allow_private=settings.webhook_allow_private),
         analytics_folder=settings.analytics_folder,
+        series=KnownSeries(settings.series_max),
     )
 
 

@@ -75,6 +75,14 @@ class ApiClient:
                 time.sleep(0.3 * attempt)
         raise AssertionError  # pragma: no cover - the loop returns or raises
 
+    def put(self, path: str, body: Mapping[str, Any], *, revision: int) -> dict[str, Any]:
+        """Replace what is at a revision."""
+        return self._document(self._send("PUT", path, json=body, headers={"If-Match": f'"{revision}"'}))
+
+    def delete(self, path: str) -> dict[str, Any]:
+        """Delete it; the answer says what it was."""
+        return self._document(self._send("DELETE", path))
+
     def post_files(self, path: str, fields: Mapping[str, Any], files: Sequence[tuple[str, Path]], *, key: str | None) -> dict[str, Any]:
         """Send a form with files under their names; a list in ``fields`` is a field several times. Raises: NotFoundError for a file."""
         with ExitStack() as opened:
@@ -102,11 +110,15 @@ class ApiClient:
 
     def events(self, release_id: str, *, after: int) -> Iterator[dict[str, Any]]:
         """Events of a release after a sequence number, until the server ends the stream. ``{}`` is a sign of life."""
-        headers = {"Last-Event-ID": str(after), "Accept": "text/event-stream"}
+        return self.follow(f"{OPS}/releases/{release_id}/events", last=str(after))
+
+    def follow(self, path: str, *, last: str | None = None, **query: Any) -> Iterator[dict[str, Any]]:
+        """Documents of an event stream, until the server ends it. ``last`` is the id of the last one received; ``{}`` is a sign of life."""
+        headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last} if last is not None else {})
         timeout = httpx.Timeout(TIMEOUT_S, read=SILENCE_S)
-        path = f"{OPS}/releases/{release_id}/events"
+        given = {name: value for name, value in query.items() if value is not None}
         try:
-            with self._http.stream("GET", path, headers=headers, timeout=timeout) as answer:
+            with self._http.stream("GET", path, params=given, headers=headers, timeout=timeout) as answer:
                 if answer.is_error:
                     answer.read()
                     self._document(answer)

@@ -15,7 +15,7 @@ DEVELOPMENT = "/api/v1/product-ops/development"
 TITLES = {
     "lead_time": "lead time", "deployment_frequency": "deployment frequency", "change_failure_rate": "change failure rate",
     "failed_deployment_recovery_time": "failed deployment recovery time", "rework_rate": "rework rate",
-    "time_to_restore_service": "time to restore service (2023)",
+    "time_to_restore_service": "time to restore service (2023)", "reliability": "reliability (objectives kept)",
 }  # fmt: skip
 dora_app = typer.Typer(name="dora", help="Delivery figures by the definitions of DORA.", no_args_is_help=True, rich_markup_mode=None)
 

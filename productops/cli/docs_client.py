@@ -235,7 +235,8 @@ def _client_file(tags: list[str]) -> str:
 
 
 def _name(schema: str) -> str:
-    return re.sub(r"\W", "_", schema)
+    """Its class; a schema the API both takes and answers is told apart by ``-Input`` and ``-Output``."""
+    return re.sub(r"\W", "_", re.sub(r"-(Input|Output)$", r"\1", schema))
 
 
 def _module(tag: str) -> str:

@@ -25,6 +25,7 @@ from productops.domain.catalog_compliance import ControlEntry
 from productops.domain.catalog_development import DevelopmentSourceEntry
 from productops.domain.catalog_experiment import ExperimentEntry
 from productops.domain.catalog_feature import FeatureEntry
+from productops.domain.catalog_monitoring import ScrapeTargetEntry
 from productops.domain.catalog_quality import QualityPolicy
 from productops.domain.catalog_webhooks import WebhookSourceEntry, WebhookTargetEntry
 from productops.domain.catalog_windows import CalendarEntry, ChangeWindowEntry
@@ -104,6 +105,7 @@ def catalog_page() -> Iterator[str]:
         ("Access", AccessEntry), ("ApprovalPolicy", ApprovalPolicyEntry), ("Control", ControlEntry),
         ("WebhookSource", WebhookSourceEntry), ("WebhookTarget", WebhookTargetEntry), ("QualityPolicy", QualityPolicy),
         ("DevelopmentSource", DevelopmentSourceEntry),
+        ("ScrapeTarget", ScrapeTargetEntry),
         ("Feature", FeatureEntry), ("Experiment", ExperimentEntry), ("TrackingPlan", TrackingPlanEntry),
         ("Funnel", FunnelEntry), ("Cohort", CohortEntry),
     )  # fmt: skip

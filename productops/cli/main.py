@@ -29,13 +29,24 @@ from productops.cli import development_plan as development_plan_commands
 from productops.cli import development_progress as development_progress_commands
 from productops.cli import development_risk as risk_commands
 from productops.cli import development_sync as development_commands
+from productops.cli import drill as drill_commands
 from productops.cli import flags as flag_commands
 from productops.cli import incident as incident_commands
+from productops.cli import incident_alerts as alert_commands
+from productops.cli import incident_oncall as oncall_commands
+from productops.cli import incident_playbooks as playbook_commands
+from productops.cli import incident_postmortem as postmortem_commands
+from productops.cli import incident_status as status_page_commands
 from productops.cli import login as login_commands
+from productops.cli import monitoring_detect as detect_commands
+from productops.cli import monitoring_logs as log_commands
+from productops.cli import monitoring_series as metric_commands
+from productops.cli import monitoring_slo as slo_commands
 from productops.cli import quality as quality_commands
 from productops.cli import quality_learning as quality_learning_commands
 from productops.cli import release as release_commands
 from productops.cli import router as router_commands
+from productops.cli import security as security_commands
 from productops.cli import train as train_commands
 from productops.cli import webhooks as webhook_commands
 from productops.cli import windows as windows_commands
@@ -70,6 +81,12 @@ COMMANDS = (
     access_commands,
     compliance_commands,
     incident_commands,
+    alert_commands,
+    playbook_commands,
+    drill_commands,
+    oncall_commands,
+    status_page_commands,
+    postmortem_commands,
     login_commands,
     quality_commands,
     quality_learning_commands,
@@ -83,6 +100,11 @@ COMMANDS = (
     usage_commands,
     insight_commands,
     analytics_report_commands,
+    log_commands,
+    slo_commands,
+    metric_commands,
+    detect_commands,
+    security_commands,
 )
 for commands in COMMANDS:
     commands.register(app)

@@ -9,12 +9,12 @@ from productops.client.common_models import (Environment)
 
 class AcceptInsightIn(TypedDict):
     """How to accept."""
-    action: NotRequired[ActionKind_Input | None]
+    action: NotRequired[ActionKindInput | None]
     reason: NotRequired[str]
     after_days: NotRequired[int]
 
 
-ActionKind_Input = Literal['task', 'flag', 'rollout', 'none']
+ActionKindInput = Literal['task', 'flag', 'rollout', 'none']
 
 
 class ActiveDayOut(TypedDict):
@@ -122,6 +122,13 @@ AnalyticsOptimizeActionKind = Literal['roll-back', 'flag-off', 'more-instances',
 AnalyticsOptimizeFindingKind = Literal['regression', 'improvement', 'knee', 'slow-hour', 'benchmark', 'segment']
 
 
+class AnalyticsUsageQueryCondition(TypedDict):
+    """What a column or property of an event has to be."""
+    field: str
+    op: NotRequired[Literal['is', 'is-not', 'contains', 'at-least', 'at-most', 'is-set', 'is-not-set']]
+    values: NotRequired[list[str]]
+
+
 class BasisOut(TypedDict):
     """What an answer was made of."""
     venture: str
@@ -141,6 +148,9 @@ class CatalogExperimentMeasure(TypedDict):
     feature: NotRequired[str]
     where: NotRequired[dict[str, bool | str | int | float]]
     value: NotRequired[str]
+
+
+CatalogExperimentMethod = Literal['sequential', 'fixed', 'bayesian']
 
 
 Choice = Literal['ship', 'drop', 'no-difference']
@@ -175,13 +185,6 @@ class CohortSpec(TypedDict):
     people: NotRequired[list[str]]
     conditions: NotRequired[list[CohortCondition]]
     join: NotRequired[Literal['all', 'any']]
-
-
-class Condition(TypedDict):
-    """What a column or property of an event has to be."""
-    field: str
-    op: NotRequired[Literal['is', 'is-not', 'contains', 'at-least', 'at-most', 'is-set', 'is-not-set']]
-    values: NotRequired[list[str]]
 
 
 Correction = Literal['holm', 'benjamini-hochberg', 'none']
@@ -286,7 +289,7 @@ class EventMatch(TypedDict):
     """Which events. Nothing given: any event by which a person is active (all but $exposure and $identify)."""
     name: NotRequired[str | None]
     feature: NotRequired[str | None]
-    where: NotRequired[list[Condition]]
+    where: NotRequired[list[AnalyticsUsageQueryCondition]]
 
 
 class EventRefusalsOut(TypedDict):
@@ -547,7 +550,7 @@ class ExperimentSpec(TypedDict):
     metrics: list[MetricSpec]
     guardrails: NotRequired[list[GuardrailSpec]]
     on_breach: NotRequired[OnBreach]
-    method: NotRequired[Method]
+    method: NotRequired[CatalogExperimentMethod]
     alpha: NotRequired[float]
     power: NotRequired[float]
     correction: NotRequired[Correction]
@@ -727,9 +730,6 @@ Kind = Literal['count', 'share', 'hours', 'milliseconds', 'date']
 class LookWish(TypedDict):
     """Which day, in UTC; one that is over."""
     day: str
-
-
-Method = Literal['sequential', 'fixed', 'bayesian']
 
 
 class MetricSpec(TypedDict):

@@ -12,12 +12,15 @@ from productops.client.compliance import ComplianceOperations
 from productops.client.deployment_ops import DeploymentOpsOperations
 from productops.client.development import DevelopmentOperations
 from productops.client.flags import FlagsOperations
+from productops.client.incidents import IncidentsOperations
 from productops.client.monitoring import MonitoringOperations
+from productops.client.oncall import OncallOperations
 from productops.client.quality import QualityOperations
 from productops.client.release import ReleaseOperations
+from productops.client.security import SecurityOperations
 from productops.client.webhooks import WebhooksOperations
 from productops.client.windows import WindowsOperations
 
 
-class Client(AccessOperations, AnalyticsOperations, ApprovalsOperations, AuditOperations, ChangesOperations, ComplianceOperations, DeploymentOpsOperations, DevelopmentOperations, FlagsOperations, MonitoringOperations, QualityOperations, ReleaseOperations, WebhooksOperations, WindowsOperations):
+class Client(AccessOperations, AnalyticsOperations, ApprovalsOperations, AuditOperations, ChangesOperations, ComplianceOperations, DeploymentOpsOperations, DevelopmentOperations, FlagsOperations, IncidentsOperations, MonitoringOperations, OncallOperations, QualityOperations, ReleaseOperations, SecurityOperations, WebhooksOperations, WindowsOperations):
     """Every operation of the interface."""

@@ -73,4 +73,14 @@ RiskLevel = Literal['low', 'medium', 'high']
 Role = Literal['viewer', 'developer', 'release-manager', 'incident-commander', 'director', 'admin']
 
 
+class SeriesPointsOut(TypedDict):
+    """A series with its points, in order of time."""
+    venture: str
+    component: str
+    category: Literal['infrastructure', 'application', 'business']
+    name: str
+    tags: dict[str, str]
+    points: list[list[Any]]
+
+
 Strategy = Literal['canary', 'blue-green', 'rolling', 'dark-launch', 'feature-toggle']

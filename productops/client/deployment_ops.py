@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from productops.client.common_models import (Environment, ReleaseReasonBody)
-from productops.client.deployment_ops_models import (DeploymentBody, DeploymentOut, DeploymentPage, HealthReportOut, IncidentBody, IncidentDetailOut, IncidentPage, MetricSeriesOut, ReportedOut, ResolutionBody)
+from productops.client.deployment_ops_models import (DeploymentBody, DeploymentOut, DeploymentPage, HealthReportOut, IncidentBody, IncidentDetailOut, IncidentPage, MetricSeriesOut, PerformanceInsightsOut, ReportedOut, ResolutionBody)
 from productops.client.transport import ServerEvent, Transport, path_part
 
 
@@ -39,9 +39,9 @@ class DeploymentOpsOperations(Transport):
         found: HealthReportOut = self._ask('GET', f'/api/v1/deployment-ops/infrastructure/{path_part(venture)}/health').json()
         return found
 
-    def get_metrics(self, *, service: str, environment: Environment | None = None, version: list[str] | None = None, since: str | None = None, until: str | None = None, step_s: int | None = None) -> MetricSeriesOut:
+    def get_metrics(self, *, service: str, environment: Environment | None = None, version: list[str] | None = None, since: str | None = None, until: str | None = None, step_s: int | None = None, metric: list[str] | None = None) -> MetricSeriesOut:
         """Read measured traffic and metrics."""
-        found: MetricSeriesOut = self._ask('GET', '/api/v1/deployment-ops/metrics', query={'service': service, 'environment': environment, 'version': version, 'since': since, 'until': until, 'step_s': step_s}).json()
+        found: MetricSeriesOut = self._ask('GET', '/api/v1/deployment-ops/metrics', query={'service': service, 'environment': environment, 'version': version, 'since': since, 'until': until, 'step_s': step_s, 'metric': metric}).json()
         return found
 
     def list_incidents(self, *, status: Literal['open', 'investigating', 'mitigated', 'resolved', 'closed'] | None = None, venture: str | None = None, after: str | None = None, limit: int | None = None) -> IncidentPage:
@@ -62,4 +62,9 @@ class DeploymentOpsOperations(Transport):
     def resolve_incident(self, incident_id: str, body: ResolutionBody, *, idempotency_key: str | None = None) -> IncidentDetailOut:
         """Resolve an incident."""
         found: IncidentDetailOut = self._ask('POST', f'/api/v1/deployment-ops/incidents/{path_part(incident_id)}/resolution', body=body, headers={'Idempotency-Key': idempotency_key}).json()
+        return found
+
+    def get_performance_insights(self, venture: str) -> PerformanceInsightsOut:
+        """Ask how well a venture's services perform."""
+        found: PerformanceInsightsOut = self._ask('GET', f'/api/v1/deployment-ops/performance/{path_part(venture)}/insights').json()
         return found

@@ -4,7 +4,16 @@
 from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
-from productops.client.common_models import (Environment, ReleaseOut, Strategy)
+from productops.client.common_models import (Environment, ReleaseOut, SeriesPointsOut, Strategy)
+
+
+class BudgetLineOut(TypedDict):
+    """An error budget in one line."""
+    objective: str
+    service: str
+    environment: Environment
+    remaining_ratio: float | None
+    sentence: str
 
 
 class DeploymentBody(TypedDict):
@@ -54,15 +63,47 @@ class EventsSumOut(TypedDict):
     total: int
 
 
+class FiringAlertOut(TypedDict):
+    """An alert that fires now."""
+    alert_id: str
+    name: str
+    source: str
+    severity: str
+    service: str | None
+    summary: str
+    since: str
+    incident_id: str | None
+
+
 Health = Literal['ok', 'degraded', 'down', 'unknown']
 
 
 class HealthReportOut(TypedDict):
-    """A venture's services; ``health`` is that of the worst of them."""
+    """A venture's services; ``health`` is that of the worst of them. Hosts, error budgets and firing alerts beside them."""
     venture: str
     health: Health
     at: str
     places: list[PlaceHealthOut]
+    hosts: list[HostHealthOut]
+    budgets: list[BudgetLineOut]
+    alerts: list[FiringAlertOut]
+
+
+class HostHealthOut(TypedDict):
+    """One machine; shown to who may see all ventures."""
+    host: str
+    health: Health
+    figures: dict[str, float]
+    reasons: list[str]
+    seen_at: str
+
+
+class HotResourceOut(TypedDict):
+    """A resource that has little left."""
+    component: str
+    name: str
+    value: float
+    status: str
 
 
 class IncidentBody(TypedDict):
@@ -120,6 +161,18 @@ class MetricSeriesOut(TypedDict):
     until: str
     step_s: int
     points: list[MetricPointOut]
+    series: list[SeriesPointsOut]
+
+
+class PerformanceInsightsOut(TypedDict):
+    """The worst first."""
+    venture: str
+    at: str
+    versions: list[VersionFiguresOut]
+    regressions: list[RegressionOut]
+    hot: list[HotResourceOut]
+    budgets: list[BudgetLineOut]
+    advice: list[str]
 
 
 class PlaceHealthOut(TypedDict):
@@ -136,6 +189,19 @@ class PlaceHealthOut(TypedDict):
     open_incidents: list[str]
     traffic: TrafficSumOut
     measured_s: int
+
+
+class RegressionOut(TypedDict):
+    """Something that got worse."""
+    service: str
+    environment: Environment
+    version: str
+    figure: str
+    before: float
+    after: float
+    factor: float
+    compared: str
+    release_id: str | None
 
 
 class ReportedOut(TypedDict):
@@ -165,3 +231,13 @@ class TrafficSumOut(TypedDict):
     failure_ratio: float | None
     p50_ms: float | None
     p99_ms: float | None
+
+
+class VersionFiguresOut(TypedDict):
+    """One version of a service: the last ten minutes, and the same ten minutes an hour before."""
+    service: str
+    environment: Environment
+    version: str
+    live: bool
+    now: TrafficSumOut
+    past: TrafficSumOut

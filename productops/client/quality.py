@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from productops.client.quality_models import (DecideIn, FlakyOut, GateState, InsightKind, InsightOut, InsightPage, InsightState, Outcome_Input, QualityBacktestBody, QualityBacktestOut, QualityFindingPage, QualityFindingsSeverity, QualityLearningReviewOut, QualityPolicyOut, QualityRunDetail, QualityRunPage, QualitySource, QualityTestPage, QualityWaiverBody, QualityWaiverOut, QualityWaiverPage, QuarantineIn, QuarantineOut, ReleaseTestIn, SeriesPage, SignOffBody, SignOffOut, UploadOut, WaiverEndBody)
+from productops.client.quality_models import (DecideIn, FlakyOut, GateState, InsightKind, InsightOut, InsightPage, InsightState, OutcomeInput, QualityBacktestBody, QualityBacktestOut, QualityFindingPage, QualityFindingsSeverity, QualityLearningReviewOut, QualityLearningSeriesPage, QualityPolicyOut, QualityRunDetail, QualityRunPage, QualitySource, QualityTestPage, QualityWaiverBody, QualityWaiverOut, QualityWaiverPage, QuarantineIn, QuarantineOut, ReleaseTestIn, SignOffBody, SignOffOut, UploadOut, WaiverEndBody)
 from productops.client.transport import ServerEvent, Transport, path_part
 
 
@@ -33,7 +33,7 @@ class QualityOperations(Transport):
         found: QualityRunDetail = self._ask('GET', f'/api/v1/product-ops/quality/runs/{path_part(run_id)}').json()
         return found
 
-    def list_quality_run_tests(self, run_id: str, *, outcome: Outcome_Input | None = None, limit: int | None = None, after: str | None = None) -> QualityTestPage:
+    def list_quality_run_tests(self, run_id: str, *, outcome: OutcomeInput | None = None, limit: int | None = None, after: str | None = None) -> QualityTestPage:
         """List tests of a run."""
         found: QualityTestPage = self._ask('GET', f'/api/v1/product-ops/quality/runs/{path_part(run_id)}/tests', query={'outcome': outcome, 'limit': limit, 'after': after}).json()
         return found
@@ -93,9 +93,9 @@ class QualityOperations(Transport):
         found: QuarantineOut = self._ask('POST', f'/api/v1/product-ops/quality/quarantine/{path_part(service)}/{path_part(test_key)}/release', body=body, headers={'Idempotency-Key': idempotency_key}).json()
         return found
 
-    def read_performance(self, service: str, *, series: str | None = None, runner: str | None = None) -> SeriesPage:
+    def read_performance(self, service: str, *, series: str | None = None, runner: str | None = None) -> QualityLearningSeriesPage:
         """Performance over the runs."""
-        found: SeriesPage = self._ask('GET', f'/api/v1/product-ops/quality/performance/{path_part(service)}', query={'series': series, 'runner': runner}).json()
+        found: QualityLearningSeriesPage = self._ask('GET', f'/api/v1/product-ops/quality/performance/{path_part(service)}', query={'series': series, 'runner': runner}).json()
         return found
 
     def draw_performance(self, service: str, *, series: str | None = None, runner: str | None = None) -> bytes:

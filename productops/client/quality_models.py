@@ -135,7 +135,7 @@ class InsightPage(TypedDict):
 InsightState = Literal['open', 'accepted', 'done', 'dismissed']
 
 
-Outcome_Input = Literal['passed', 'failed', 'error', 'skipped']
+OutcomeInput = Literal['passed', 'failed', 'error', 'skipped']
 
 
 class QualityBacktestBody(TypedDict):
@@ -192,6 +192,24 @@ class QualityLearningReviewOut(TypedDict):
     back: int
     gone: int
     items: list[InsightOut]
+
+
+class QualityLearningSeriesOut(TypedDict):
+    """A performance series over its runs on one kind of runner, oldest first."""
+    service: str
+    series: str
+    runner: str
+    unit: str
+    higher_is_better: bool | None
+    medians: list[float]
+    commits: list[str]
+    detectable: float | None
+    steps: list[QualityLearningStepOut]
+
+
+class QualityLearningSeriesPage(TypedDict):
+    """Series by name and runner; all in one page."""
+    items: list[QualityLearningSeriesOut]
 
 
 class QualityLearningStepOut(TypedDict):
@@ -365,24 +383,6 @@ class RejudgedOut(TypedDict):
 class ReleaseTestIn(TypedDict):
     """Let a quarantined test block again."""
     reason: str
-
-
-class SeriesOut(TypedDict):
-    """A performance series over its runs on one kind of runner, oldest first."""
-    service: str
-    series: str
-    runner: str
-    unit: str
-    higher_is_better: bool | None
-    medians: list[float]
-    commits: list[str]
-    detectable: float | None
-    steps: list[QualityLearningStepOut]
-
-
-class SeriesPage(TypedDict):
-    """Series by name and runner; all in one page."""
-    items: list[SeriesOut]
 
 
 class SignOffBody(TypedDict):

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from productops.client.webhooks_models import (DeliveryDetailOut, DeliveryOut, DeliveryPage, InboundEventPage, InboundState, OutboundState, ReceivedDetailOut, ReceivedOut, ReceivedPage, RemovedOut, SourceList, TakenOut, TargetBody, TargetList, TargetOut, TriedOut, WhyBody)
+from productops.client.webhooks_models import (DeliveryDetailOut, DeliveryOut, DeliveryPage, GovernanceWebhooksTriedOut, GovernanceWebhooksWhyBody, InboundEventPage, InboundState, OutboundState, ReceivedDetailOut, ReceivedOut, ReceivedPage, RemovedOut, SourceList, TakenOut, TargetBody, TargetList, TargetOut)
 from productops.client.transport import ServerEvent, Transport, path_part
 
 
@@ -33,7 +33,7 @@ class WebhooksOperations(Transport):
         found: ReceivedDetailOut = self._ask('GET', f'/api/v1/product-ops/webhooks/received/{path_part(delivery_id)}').json()
         return found
 
-    def replay_webhook(self, delivery_id: str, body: WhyBody, *, idempotency_key: str | None = None) -> ReceivedOut:
+    def replay_webhook(self, delivery_id: str, body: GovernanceWebhooksWhyBody, *, idempotency_key: str | None = None) -> ReceivedOut:
         """Work out a webhook once more."""
         found: ReceivedOut = self._ask('POST', f'/api/v1/product-ops/webhooks/received/{path_part(delivery_id)}/replay', body=body, headers={'Idempotency-Key': idempotency_key}).json()
         return found
@@ -58,9 +58,9 @@ class WebhooksOperations(Transport):
         found: RemovedOut = self._ask('DELETE', f'/api/v1/product-ops/webhooks/targets/{path_part(name)}').json()
         return found
 
-    def try_webhook_target(self, name: str, *, idempotency_key: str | None = None) -> TriedOut:
+    def try_webhook_target(self, name: str, *, idempotency_key: str | None = None) -> GovernanceWebhooksTriedOut:
         """Try a target out."""
-        found: TriedOut = self._ask('POST', f'/api/v1/product-ops/webhooks/targets/{path_part(name)}/test', headers={'Idempotency-Key': idempotency_key}).json()
+        found: GovernanceWebhooksTriedOut = self._ask('POST', f'/api/v1/product-ops/webhooks/targets/{path_part(name)}/test', headers={'Idempotency-Key': idempotency_key}).json()
         return found
 
     def list_webhook_deliveries(self, *, target: str | None = None, status: OutboundState | None = None, subject: str | None = None, after: str | None = None, limit: int | None = None) -> DeliveryPage:
@@ -73,12 +73,12 @@ class WebhooksOperations(Transport):
         found: DeliveryDetailOut = self._ask('GET', f'/api/v1/product-ops/webhooks/deliveries/{path_part(delivery_id)}').json()
         return found
 
-    def retry_webhook_delivery(self, delivery_id: str, body: WhyBody, *, idempotency_key: str | None = None) -> DeliveryOut:
+    def retry_webhook_delivery(self, delivery_id: str, body: GovernanceWebhooksWhyBody, *, idempotency_key: str | None = None) -> DeliveryOut:
         """Send a dead letter after all."""
         found: DeliveryOut = self._ask('POST', f'/api/v1/product-ops/webhooks/deliveries/{path_part(delivery_id)}/retry', body=body, headers={'Idempotency-Key': idempotency_key}).json()
         return found
 
-    def discard_webhook_delivery(self, delivery_id: str, body: WhyBody, *, idempotency_key: str | None = None) -> DeliveryOut:
+    def discard_webhook_delivery(self, delivery_id: str, body: GovernanceWebhooksWhyBody, *, idempotency_key: str | None = None) -> DeliveryOut:
         """Never send a delivery."""
         found: DeliveryOut = self._ask('POST', f'/api/v1/product-ops/webhooks/deliveries/{path_part(delivery_id)}/discard', body=body, headers={'Idempotency-Key': idempotency_key}).json()
         return found

@@ -7,6 +7,25 @@ from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 from productops.client.common_models import (Environment)
 
 
+class AlertMapping(TypedDict):
+    """Where the parts of an alert stand in a body that we do not know: paths of JMESPath, from the alert on."""
+    items: NotRequired[str]
+    name: NotRequired[str]
+    status: NotRequired[str]
+    firing: NotRequired[list[str]]
+    resolved: NotRequired[list[str]]
+    fingerprint: NotRequired[str]
+    severity: NotRequired[str]
+    severities: NotRequired[dict[str, Literal['SEV1', 'SEV2', 'SEV3', 'SEV4']]]
+    service: NotRequired[str]
+    environment: NotRequired[str]
+    starts_at: NotRequired[str]
+    ends_at: NotRequired[str]
+    summary: NotRequired[str]
+    labels: NotRequired[str]
+    url: NotRequired[str]
+
+
 Auth = Literal['signature', 'token', 'bearer', 'basic', 'hmac', 'standard']
 
 
@@ -61,6 +80,16 @@ class DeliveryPage(TypedDict):
 Format = Literal['cdevents', 'cloudevents', 'plain']
 
 
+class GovernanceWebhooksTriedOut(TypedDict):
+    """The test that was put into the outbox."""
+    event: str
+
+
+class GovernanceWebhooksWhyBody(TypedDict):
+    """Why."""
+    reason: NotRequired[str]
+
+
 class InboundEventOut(TypedDict):
     """One thing that a request told, whoever sent it."""
     id: str
@@ -93,7 +122,7 @@ InboundState = Literal['received', 'done', 'unrecognised', 'dead', 'discarded']
 OutboundState = Literal['pending', 'delivered', 'dead', 'discarded']
 
 
-Provider = Literal['github', 'gitlab', 'bitbucket', 'jira', 'jenkins', 'alertmanager', 'cdevents', 'cloudevents', 'plain']
+Provider = Literal['github', 'gitlab', 'bitbucket', 'jira', 'jenkins', 'alertmanager', 'cdevents', 'cloudevents', 'plain', 'grafana', 'datadog', 'newrelic', 'alerts']
 
 
 class ReceivedDetailOut(TypedDict):
@@ -200,11 +229,6 @@ class TargetOut(TypedDict):
     spec: WebhookTargetSpec
 
 
-class TriedOut(TypedDict):
-    """The test that was put into the outbox."""
-    event: str
-
-
 class WebhookSourceSpec(TypedDict):
     """Somebody who may POST to /webhooks/{name}."""
     provider: Provider
@@ -219,6 +243,7 @@ class WebhookSourceSpec(TypedDict):
     environments: NotRequired[dict[str, Environment]]
     environment: NotRequired[Environment]
     release: NotRequired[StartRelease | None]
+    alerts: NotRequired[AlertMapping | None]
 
 
 class WebhookTargetSpec(TypedDict):
@@ -233,8 +258,3 @@ class WebhookTargetSpec(TypedDict):
     attempts_max: NotRequired[int]
     give_up_after_s: NotRequired[int]
     paused: NotRequired[bool]
-
-
-class WhyBody(TypedDict):
-    """Why."""
-    reason: NotRequired[str]

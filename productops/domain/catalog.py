@@ -17,10 +17,17 @@ from productops.domain.catalog_development import DevelopmentSourceEntry
 from productops.domain.catalog_experiment import ExperimentEntry
 from productops.domain.catalog_feature import FeatureEntry
 from productops.domain.catalog_flags import FlagEntry
+from productops.domain.catalog_incident import MaintenanceWindowEntry, SeverityPolicyEntry
+from productops.domain.catalog_monitoring import ScrapeTargetEntry
+from productops.domain.catalog_oncall import EscalationEntry, OnCallEntry
+from productops.domain.catalog_oncall_telling import ChannelEntry, StatusPageEntry, TellingEntry
+from productops.domain.catalog_playbook import PlaybookEntry
 from productops.domain.catalog_quality import QualityPolicy
+from productops.domain.catalog_security import SecurityPolicyEntry
 from productops.domain.catalog_team import TeamEntry
 from productops.domain.catalog_webhooks import WebhookSourceEntry, WebhookTargetEntry
 from productops.domain.catalog_windows import CalendarEntry, ChangeWindowEntry
+from productops.domain.monitoring_detect_heartbeat import HeartbeatEntry
 from productops.domain.release import Environment
 from productops.domain.strategies.blue_green import BlueGreen
 from productops.domain.strategies.canary import DEFAULT_STEPS, Canary, CanaryStep
@@ -203,7 +210,9 @@ class ServiceEntry(_Strict):
 AnyEntry = (
     VentureEntry | ServiceEntry | FlagEntry | CalendarEntry | ChangeWindowEntry | AccessEntry | ApprovalPolicyEntry | ControlEntry
     | WebhookSourceEntry | WebhookTargetEntry | QualityPolicy | DevelopmentSourceEntry | TeamEntry | FeatureEntry | ExperimentEntry
-    | TrackingPlanEntry | FunnelEntry | CohortEntry
+    | PlaybookEntry | SeverityPolicyEntry | MaintenanceWindowEntry
+    | TrackingPlanEntry | FunnelEntry | CohortEntry | ScrapeTargetEntry | HeartbeatEntry
+    | OnCallEntry | EscalationEntry | ChannelEntry | TellingEntry | StatusPageEntry | SecurityPolicyEntry
 )  # fmt: skip
 Entry = Annotated[AnyEntry, Field(discriminator="kind")]
 

@@ -45,6 +45,7 @@ class Attribute(StrEnum):
     FORCE_DOWNGRADE = "force-downgrade"
     LIFT_QUARANTINE = "lift-quarantine"
     BYPASS = "bypass"
+    BUDGET_SPENT = "budget-spent"
 
 
 class Weekday(StrEnum):

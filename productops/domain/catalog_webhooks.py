@@ -35,6 +35,10 @@ class Provider(StrEnum):
     CDEVENTS = "cdevents"
     CLOUDEVENTS = "cloudevents"
     PLAIN = "plain"
+    GRAFANA = "grafana"
+    DATADOG = "datadog"
+    NEWRELIC = "newrelic"
+    ALERTS = "alerts"
 
 
 class Auth(StrEnum):
@@ -67,6 +71,10 @@ WAYS: dict[Provider, tuple[Auth, ...]] = {
     Provider.CDEVENTS: (Auth.BEARER, Auth.STANDARD, Auth.BASIC, Auth.HMAC),
     Provider.CLOUDEVENTS: (Auth.BEARER, Auth.STANDARD, Auth.BASIC, Auth.HMAC),
     Provider.PLAIN: (Auth.BEARER, Auth.STANDARD, Auth.BASIC, Auth.HMAC),
+    Provider.GRAFANA: (Auth.BEARER, Auth.BASIC, Auth.HMAC),
+    Provider.DATADOG: (Auth.BEARER, Auth.BASIC),
+    Provider.NEWRELIC: (Auth.BEARER, Auth.BASIC),
+    Provider.ALERTS: (Auth.BEARER, Auth.BASIC, Auth.HMAC, Auth.STANDARD),
 }
 STARTING = (
     "release.published", "build.succeeded", "deployment.requested", "deployment.succeeded", "service.deployed", "service.upgraded",
@@ -86,6 +94,31 @@ class StartRelease(_Strict):
     environment: Environment = Field(default=Environment.STAGING, description="Where.")
     tag_prefix: str = Field(default="v", max_length=40, description="Taken off the beginning of a tag to get the version.")
     start: Literal["now", "next-window"] = Field(default="next-window", description="In a freeze: be refused, or wait for its end.")
+
+
+JmesPath = Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$")]
+
+
+class AlertMapping(_Strict):
+    """Where the parts of an alert stand in a body that we do not know: paths of JMESPath, from the alert on."""
+
+    items: JmesPath = Field(default="", description="The list of alerts in the body. Empty: the body is one alert, or a list of them.")
+    name: JmesPath = Field(default="name", description="What it is called.")
+    status: JmesPath = Field(default="status", description="Whether it holds.")
+    firing: tuple[str, ...] = Field(default=(), max_length=20, description="Values of status that mean that it does.")
+    resolved: tuple[str, ...] = Field(default=(), max_length=20, description="Values that mean that it does not any more.")
+    fingerprint: JmesPath = Field(default="", description="What is the same for the same alert. Empty: its name, service and labels.")
+    severity: JmesPath = "severity"
+    severities: dict[Foreign, Literal["SEV1", "SEV2", "SEV3", "SEV4"]] = Field(
+        default_factory=dict, max_length=50, description="What the sender calls it → ours. critical, error, warning, info are known."
+    )
+    service: JmesPath = "service"
+    environment: JmesPath = "environment"
+    starts_at: JmesPath = Field(default="starts_at", description="ISO 8601, or seconds or milliseconds of Unix.")
+    ends_at: JmesPath = "ends_at"
+    summary: JmesPath = "summary"
+    labels: JmesPath = Field(default="labels", description="An object of labels.")
+    url: JmesPath = "url"
 
 
 class WebhookSourceSpec(_Strict):
@@ -109,6 +142,7 @@ class WebhookSourceSpec(_Strict):
     )
     environment: Environment = Field(default=Environment.PRODUCTION, description="Where the sender names none.")
     release: StartRelease | None = None
+    alerts: AlertMapping | None = Field(default=None, description="For provider: alerts. Where the parts of an alert stand in the body.")
 
     @model_validator(mode="after")
     def _way_fits(self) -> Self:

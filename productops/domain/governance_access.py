@@ -74,6 +74,16 @@ class Operation(StrEnum):
     PERFORMANCE_OPTIMIZE = "performance.optimize"
     REPORT_SEND = "report.send"
     CAPACITY_SCALE = "capacity.scale"
+    ALERT_SET = "alert.set"
+    ALERT_SILENCE = "alert.silence"
+    INCIDENT_RESPOND = "incident.respond"
+    INCIDENT_DRILL = "incident.drill"
+    ONCALL_CHANGE = "oncall.change"
+    STATUS_PUBLISH = "status.publish"
+    LOG_READ = "log.read"
+    TELEMETRY_WRITE = "telemetry.write"
+    SECURITY_READ = "security.read"
+    SECURITY_RESPOND = "security.respond"
     WEBHOOK_READ = "webhook.read"
     WEBHOOK_SEND = "webhook.send"
     WEBHOOK_RETRY = "webhook.retry"
@@ -97,6 +107,7 @@ _BUILDS = _READS | {
     Operation.RELEASE_REQUEST, Operation.RELEASE_PAUSE, Operation.FLAG_CHANGE, Operation.INCIDENT_REPORT, Operation.METRIC_WRITE,
     Operation.BUNDLE_READ, Operation.WEBHOOK_SEND, Operation.QUALITY_VALIDATE, Operation.DEVELOPMENT_SYNC, Operation.DEVELOPMENT_PLAN,
     Operation.ANALYTICS_WRITE, Operation.EXPERIMENT_CHANGE, Operation.INSIGHT_DECIDE, Operation.PERFORMANCE_OPTIMIZE,
+    Operation.ALERT_SET, Operation.LOG_READ, Operation.TELEMETRY_WRITE,
 }  # fmt: skip
 _RELEASES = _BUILDS | {
     Operation.RELEASE_ROLL_BACK, Operation.RELEASE_FORCE, Operation.FLAG_KILL, Operation.WINDOW_BYPASS, Operation.CATALOG_APPLY,
@@ -104,11 +115,14 @@ _RELEASES = _BUILDS | {
     Operation.WEBHOOK_RETRY, Operation.COMPLIANCE_CHECK, Operation.ROUTER_RESTART,
     Operation.QUALITY_SIGN_OFF, Operation.QUALITY_WAIVE, Operation.QUALITY_QUARANTINE, Operation.QUALITY_IMPROVE,
     Operation.DEVELOPMENT_OVERRULE, Operation.REPORT_SEND, Operation.CAPACITY_SCALE,
+    Operation.ALERT_SILENCE, Operation.INCIDENT_RESPOND, Operation.INCIDENT_DRILL,
 }  # fmt: skip
 _COMMANDS = _READS | {
     Operation.RELEASE_PAUSE, Operation.RELEASE_ROLL_BACK, Operation.FLAG_KILL, Operation.INCIDENT_REPORT, Operation.INCIDENT_RESOLVE,
     Operation.METRIC_WRITE, Operation.ROUTER_RESTART, Operation.APPROVAL_SIGN, Operation.AUDIT_READ, Operation.BUNDLE_READ,
     Operation.WINDOW_BYPASS, Operation.DEVELOPMENT_OVERRULE, Operation.PERFORMANCE_OPTIMIZE, Operation.CAPACITY_SCALE,
+    Operation.ALERT_SET, Operation.ALERT_SILENCE, Operation.INCIDENT_RESPOND, Operation.INCIDENT_DRILL, Operation.ONCALL_CHANGE,
+    Operation.STATUS_PUBLISH, Operation.LOG_READ, Operation.TELEMETRY_WRITE, Operation.SECURITY_READ, Operation.SECURITY_RESPOND,
 }  # fmt: skip
 _DIRECTS = _RELEASES | _COMMANDS | {Operation.APPROVAL_OVERRIDE, Operation.COMPLIANCE_WAIVE, Operation.AUDIT_ANCHOR, Operation.ACCESS_READ}
 

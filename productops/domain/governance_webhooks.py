@@ -14,6 +14,7 @@ from productops.domain.release import Environment
 
 ATTEMPTS_MAX = 8
 UNRECOGNISED = "unrecognised"
+_TELL_ALERTS = frozenset({Provider.ALERTMANAGER, Provider.GRAFANA, Provider.DATADOG, Provider.NEWRELIC, Provider.ALERTS})
 _FIRST_S = 1.0
 _LONGEST_S = 300.0
 
@@ -41,7 +42,7 @@ class WebhookSource:
         """Who acts when its requests are carried out: its venture only, and only what such a sender is for."""
         may = {Operation.WEBHOOK_SEND}
         roles = [Role.DEVELOPER]
-        if self.spec.provider is Provider.ALERTMANAGER:
+        if self.spec.provider in _TELL_ALERTS:
             may |= {Operation.INCIDENT_REPORT, Operation.INCIDENT_RESOLVE, Operation.INCIDENT_READ}
             roles.append(Role.INCIDENT_COMMANDER)
         if self.spec.release is not None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
+from typing import Any
 
 from productops.domain.catalog_webhooks import Provider
 from productops.domain.governance_webhooks import UNRECOGNISED, Inbound, InboundEvent, WebhookSource
 from productops.domain.governance_webhooks_forges import read_bitbucket, read_github, read_gitlab
 from productops.domain.governance_webhooks_json import UnreadableError, cloud_events, dig, read_json, text
 from productops.domain.governance_webhooks_reading import Reading
+from productops.domain.incident_alert_formats import left_out, read_alerts
 
 EVENTS_MAX = 1_000
 _CDEVENT = re.compile(r"dev\.cdevents\.([a-z]+)\.([a-z]+)\.\d+\.\d+\.\d+[0-9A-Za-z.-]*")
@@ -36,12 +39,18 @@ def normalise(source: WebhookSource, inbound: Inbound) -> list[InboundEvent]:
     return found or [reading.unrecognised("the request tells nothing")]
 
 
+def normalise_data(source: WebhookSource, data: Any, *, now: datetime) -> list[InboundEvent]:
+    """The same of a body that was read already, for sources whose headers say nothing."""
+    found = _READERS[source.spec.provider](Reading(source, {}, data, now))
+    return found or [Reading(source, {}, data, now).unrecognised("the request tells nothing")]
+
+
 def _alerts(reading: Reading) -> list[InboundEvent]:
     """Alertmanager's webhook, version 4: one event for each alert."""
     alerts = dig(reading.data, "alerts")
     if not isinstance(alerts, list) or reading.text("version") not in {"4", ""}:
         return [reading.unrecognised("this is no Alertmanager webhook of version 4: it has no list of alerts")]
-    return [_alert(replace(reading, data=each)) for each in alerts[: EVENTS_MAX + 1]]
+    return [_alert(replace(reading, data=each)) for each in alerts[: EVENTS_MAX + 1]] + left_out(reading)
 
 
 def _alert(reading: Reading) -> InboundEvent:
@@ -147,5 +156,6 @@ def _plain(reading: Reading) -> list[InboundEvent]:
 
 _READERS: dict[Provider, Callable[[Reading], list[InboundEvent]]] = {
     Provider.GITHUB: read_github, Provider.GITLAB: read_gitlab, Provider.BITBUCKET: read_bitbucket, Provider.JIRA: _jira,
-    Provider.JENKINS: _jenkins, Provider.ALERTMANAGER: _alerts, Provider.PLAIN: _plain,
+    Provider.JENKINS: _jenkins, Provider.ALERTMANAGER: _alerts, Provider.PLAIN: _plain, Provider.GRAFANA: read_alerts,
+    Provider.DATADOG: read_alerts, Provider.NEWRELIC: read_alerts, Provider.ALERTS: read_alerts,
 }  # fmt: skip

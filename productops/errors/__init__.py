@@ -7,6 +7,7 @@ ProductOpsError
 │   ├── CalendarError            422  a calendar of freezes or windows cannot be read
 │   ├── QualityInputError        422  a report of a test, coverage, security or performance tool cannot be read
 │   ├── RiskModelError           422  a stored model of risk cannot be read
+│   ├── SeriesLimitError         422  a venture would have more series of metrics than the limit
 │   ├── UnsupportedError         422  the router or target cannot do what the rollout needs
 │   ├── PreconditionRequiredError 428 the call must say which revision it changes
 │   ├── ImpossiblePolicyError    422  there are not enough people for an approval policy
@@ -29,6 +30,7 @@ ProductOpsError
 │   ├── ApprovalNeededError      409  it waits for signatures
 │   ├── ChangeFrozenError        409  a freeze, or outside the change windows
 │   ├── QualityGateError         409  the quality gates do not let the version out
+│   ├── BudgetSpentError         409  nothing is left of the error budget of the service
 │   ├── IllegalTransitionError   409  the state machine has no such edge
 │   ├── FlagKilledError          409  the flag is killed; revive it before it is ramped
 │   ├── RevisionMismatchError    412  it is not at the revision the caller has seen
@@ -77,6 +79,7 @@ from productops.errors.conflict import (
     AgentDeposedError,
     AlreadyLiveError,
     ApprovalNeededError,
+    BudgetSpentError,
     ChangeFrozenError,
     ConflictError,
     FlagKilledError,
@@ -120,6 +123,7 @@ from productops.errors.invalid import (
     PreconditionRequiredError,
     QualityInputError,
     RiskModelError,
+    SeriesLimitError,
     SettingsError,
     UnsupportedError,
 )
@@ -136,6 +140,7 @@ __all__ = [
     "AlreadyRunningError",
     "ApprovalNeededError",
     "AuditBrokenError",
+    "BudgetSpentError",
     "BundleChangedError",
     "BundleSignatureError",
     "BundleUnreadableError",
@@ -180,6 +185,7 @@ __all__ = [
     "RiskModelError",
     "RouterError",
     "SelfApprovalError",
+    "SeriesLimitError",
     "SettingsError",
     "StackError",
     "StoreUnavailableError",

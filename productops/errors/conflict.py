@@ -42,6 +42,13 @@ class QualityGateError(ConflictError):
     title = "Quality gates do not let it out"
 
 
+class BudgetSpentError(ConflictError):
+    """Nothing is left of the error budget of the service; `objective` says which. What mends it can be let out for a time."""
+
+    slug = "budget-spent"
+    title = "The error budget is spent"
+
+
 class ChangeFrozenError(ConflictError):
     """No release may start now: there is a freeze, or no change window is open; `next_at` says when one may."""
 

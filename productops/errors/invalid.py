@@ -54,6 +54,13 @@ class RiskModelError(InvalidInputError):
     exit_code = 65
 
 
+class SeriesLimitError(InvalidInputError):
+    """A venture would have more series of metrics than the limit: mostly a tag whose values never repeat; ``extra`` has ``limit``."""
+
+    slug = "series-limit"
+    title = "Too many series"
+
+
 class UnsupportedError(InvalidInputError):
     """The router or target cannot do what the rollout needs; ``extra["missing"]`` names each thing."""
 

@@ -196,7 +196,7 @@ class AnalyticsInsights:
     def tasks(self, venture: str, *, state: str | None = None, limit: int = 200) -> list[InsightTask]:
         """Tasks, newest first."""
         row = AnalyticsTaskRow
-        query = select(row).where(row.venture == venture).order_by(row.id.desc()).limit(limit)
+        query = select(row).where(row.venture == venture, row.insight_id.is_not(None)).order_by(row.id.desc()).limit(limit)
         if state is not None:
             query = query.where(row.state == state)
         return [

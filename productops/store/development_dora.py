@@ -44,7 +44,10 @@ class CommitNode:
 
 @dataclass(frozen=True, slots=True)
 class KnownIncident:
-    """An incident as the figures need it. ``release_id``: what it was traced to when it was reported."""
+    """An incident as the figures need it. ``release_id``: what it was traced to when it was reported.
+
+    ``duplicate_of``: the incident that it was merged into, which alone counts.
+    """
 
     id: str
     title: str
@@ -144,5 +147,6 @@ def _incident(row: IncidentRow) -> KnownIncident:
     return KnownIncident(
         id=str(row.incident_id), title=row.title, severity=row.severity, services=tuple(row.affected_services or ()),
         opened_at=row.detected_at, resolved_at=row.resolved_at, release_id=impact.get("release_id"),
-        duplicate_of=impact.get("duplicate_of"), environment=impact.get("environment"), detection=row.detection_method,
+        duplicate_of=str(row.merged_into) if row.merged_into else impact.get("duplicate_of"), environment=impact.get("environment"),
+        detection=row.detection_method,
     )  # fmt: skip

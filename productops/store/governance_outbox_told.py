@@ -17,6 +17,7 @@ from productops.store.incident import Incidents
 from productops.store.release import Releases
 from productops.store.tables import FlagRow, ReleaseRow, TrainRow, Venture
 
+TOLD_COLUMNS = frozenset({"status", "severity", "title", "roles", "acknowledged_by"})
 _RELEASE_KINDS = frozenset({"requested", "waiting", "bypassed", "shift", "step_ended", "resumed", "phase"})
 
 
@@ -44,12 +45,13 @@ class ToldIncidents(Incidents):
 
     def open(
         self, *, venture_id: uuid.UUID | None, kind: str, severity: str, title: str, description: str,
-        services: list[str], detection: str, impact: dict[str, Any], now: datetime,
+        services: list[str], detection: str, impact: dict[str, Any], now: datetime, by: str = "productops", component: str = "",
+        grouping: Mapping[str, Any] | None = None, detected_at: datetime | None = None,
     ) -> str:  # fmt: skip
         """Open an incident, return its id, and tell of it: a person reports one, everything else detects one."""
         incident_id = super().open(
             venture_id=venture_id, kind=kind, severity=severity, title=title, description=description, services=services,
-            detection=detection, impact=impact, now=now,
+            detection=detection, impact=impact, now=now, by=by, component=component, grouping=grouping, detected_at=detected_at,
         )  # fmt: skip
         event = "incident.reported" if detection == "person" else "incident.detected"
         self._tell(event, incident_id, venture_id, now=now)
@@ -62,6 +64,12 @@ class ToldIncidents(Incidents):
             self._tell("incident.resolved", incident_id, self._row(incident_id).venture_id, now=now)
         return ended
 
+    def _changed(self, incident_id: str, values: Mapping[str, Any], *, now: datetime) -> None:
+        """Tell what others act on: where it stands, how severe it is, who deals with it."""
+        if not TOLD_COLUMNS.isdisjoint(values):
+            ended = values.get("status") == "resolved"
+            self._tell("incident.resolved" if ended else "incident.changed", incident_id, self._row(incident_id).venture_id, now=now)
+
     def _tell(self, event: str, incident_id: str, venture_id: uuid.UUID | None, *, now: datetime) -> None:
         self._session.flush()
         incident = self.find(incident_id) or {}
@@ -70,7 +78,8 @@ class ToldIncidents(Incidents):
         data = {
             "incident_id": incident_id, "venture": venture, "title": incident.get("title"), "description": incident.get("description"),
             "severity": incident.get("severity"), "kind": incident.get("type"), "services": incident.get("services") or [],
-            "environment": impact.get("environment", "production"), "detection": incident.get("detection"),
+            "environment": impact.get("environment", "production"), "status": incident.get("status"),
+            "detection": incident.get("detection"),
             "detected_at": incident.get("detected_at"), "resolved_at": incident.get("resolved_at"),
             "resolution_steps": incident.get("resolution_steps") or [],
         }  # fmt: skip

@@ -150,8 +150,12 @@ class QualityFacts:
         ]
 
     def escapes(self, service: str, *, since: datetime) -> list[EscapedDefect]:
-        """Incidents since then that were traced to a release of the service, with what the gates had said of its version."""
-        query = select(IncidentRow).where(IncidentRow.detected_at >= since).order_by(IncidentRow.incident_id)
+        """Incidents since then that were traced to a release of the service, with what the gates had said of its version.
+
+        What was merged into another incident is that one.
+        """
+        own = IncidentRow.merged_into.is_(None)
+        query = select(IncidentRow).where(IncidentRow.detected_at >= since, own).order_by(IncidentRow.incident_id)
         found = []
         for incident in self._session.scalars(query):
             release_id = (incident.impact_assessment or {}).get("release_id")

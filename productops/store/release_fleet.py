@@ -74,6 +74,10 @@ class Fleets:
         """Note why the version cannot run."""
         self._set_fleet(fleet, failure=failure, failed_at=now, updated_at=now)
 
+    def works(self, fleet: Fleet, *, now: datetime) -> None:
+        """Its instances are well again."""
+        self._set_fleet(fleet, failure="", failed_at=None, updated_at=now)
+
     def expire(self, fleet: Fleet, *, now: datetime) -> None:
         """A warm fleet's time is over."""
         self._set_fleet(fleet, desired=0, keep_until=None, updated_at=now)

@@ -19,7 +19,6 @@ from productops.store.development import Development
 from productops.store.development_plans import DevelopmentPlans
 from productops.store.development_plans_forecasts import DevelopmentForecasts
 from productops.store.development_plans_teams import DevelopmentTeams
-from productops.store.development_progress_parts import DevelopmentParts
 from productops.store.development_sources import DevelopmentSources
 from productops.store.governance import Audit, Quarantine
 from productops.store.governance_access import Principals, Tokens
@@ -30,10 +29,20 @@ from productops.store.governance_compliance import Controls, Findings
 from productops.store.governance_compliance_facts import ComplianceFacts
 from productops.store.governance_outbox import Outbox, Targets
 from productops.store.governance_outbox_told import ToldAudit, ToldIncidents, ToldReleases
+from productops.store.governance_security_evidence import SecurityParts
 from productops.store.governance_sessions import BrowserSessions, RunCallers
 from productops.store.governance_webhooks import Received, Sources
 from productops.store.incident import Incidents
+from productops.store.incident_causes import CauseParts
+from productops.store.incident_parts import IncidentParts
+from productops.store.incident_people_parts import IncidentPeopleParts
+from productops.store.incident_response import Responses
 from productops.store.monitoring import Seconds
+from productops.store.monitoring_detect import DetectParts
+from productops.store.monitoring_logs_parts import LogParts
+from productops.store.monitoring_processes import ProcessParts
+from productops.store.monitoring_series_parts import SeriesParts
+from productops.store.monitoring_slo_parts import SloParts
 from productops.store.quality_history import QualityFindings, QualitySeries, QualityTests
 from productops.store.quality_learning import QualityFacts, QualityInsights
 from productops.store.quality_learning_tests import QualityHistories
@@ -56,7 +65,7 @@ from productops.store.rest_idempotency import IdempotentAnswers
 from productops.store.runs import Runs
 
 
-class Unit(DevelopmentParts):
+class Unit(CauseParts, IncidentPeopleParts, IncidentParts, SeriesParts, LogParts, SloParts, DetectParts, SecurityParts, ProcessParts):
     """All repositories of one transaction."""
 
     def __init__(self, session: Session) -> None:
@@ -122,6 +131,11 @@ class Unit(DevelopmentParts):
     def incidents(self) -> Incidents:
         """incident_management."""
         return ToldIncidents(self._session, self.outbox)
+
+    @cached_property
+    def responses(self) -> Responses:
+        """Playbooks, responses to incidents, holds of people, drills."""
+        return Responses(self._session)
 
     @cached_property
     def agents(self) -> Agents:

@@ -17,11 +17,27 @@ from productops.domain.catalog_development import DevelopmentSourceEntry
 from productops.domain.catalog_experiment import ExperimentEntry
 from productops.domain.catalog_feature import FeatureEntry
 from productops.domain.catalog_flags import FlagEntry
+from productops.domain.catalog_incident import MaintenanceWindowEntry, SeverityPolicyEntry
+from productops.domain.catalog_monitoring import ScrapeTargetEntry
+from productops.domain.catalog_oncall import EscalationEntry, OnCallEntry
+from productops.domain.catalog_oncall_telling import ChannelEntry, StatusPageEntry, TellingEntry
+from productops.domain.catalog_playbook import PlaybookEntry
 from productops.domain.catalog_quality import QualityPolicy
+from productops.domain.catalog_security import SecurityPolicyEntry
+from productops.domain.catalog_slo import (
+    AlertConditionEntry,
+    AlertNotificationTargetEntry,
+    AlertPolicyEntry,
+    DataSourceEntry,
+    OpenSloServiceEntry,
+    SliEntry,
+    SloEntry,
+)
 from productops.domain.catalog_team import TeamEntry
 from productops.domain.catalog_webhooks import WebhookSourceEntry, WebhookTargetEntry
 from productops.domain.catalog_windows import CalendarEntry, ChangeWindowEntry
 from productops.domain.governance_access import Operation
+from productops.domain.monitoring_detect_heartbeat import HeartbeatEntry
 from productops.store import Unit
 from productops.usecases.analytics_events_declared import DeclaredTrackingPlan, put_tracking_plans
 from productops.usecases.analytics_experiment_declared import DeclaredExperiment, put_experiments
@@ -34,7 +50,14 @@ from productops.usecases.governance_access_catalog import DeclaredAccess, put_ac
 from productops.usecases.governance_approvals_policies import DeclaredPolicy, hold_access, put_policies
 from productops.usecases.governance_changes_record import record_catalog
 from productops.usecases.governance_compliance_catalog import DeclaredControl, put_controls
+from productops.usecases.governance_security_declared import DeclaredSecurity, put_security_policies
 from productops.usecases.governance_webhooks_declared import DeclaredWebhook, put_webhooks
+from productops.usecases.incident_declared import DeclaredIncident, put_incident_policies
+from productops.usecases.incident_oncall_declared import DeclaredPeople, put_people
+from productops.usecases.incident_playbooks import DeclaredPlaybook, put_playbooks
+from productops.usecases.monitoring_detect_heartbeats import DeclaredHeartbeat, put_heartbeats
+from productops.usecases.monitoring_series_declared import DeclaredScrapeTarget, put_scrape_targets
+from productops.usecases.monitoring_slo_declared import DeclaredSlo, put_slos
 from productops.usecases.quality_policies import DeclaredQualityPolicy, put_quality_policies
 from productops.usecases.release_flags_catalog import put_declared
 from productops.usecases.release_windows_refresh import DeclaredCalendar, put_calendars
@@ -54,11 +77,16 @@ class Change:
     waits_for: str = ""
 
 
+_OpenSlo = (
+    SloEntry | SliEntry | AlertPolicyEntry | AlertConditionEntry | AlertNotificationTargetEntry | DataSourceEntry | OpenSloServiceEntry
+)
 # Stored kind by kind, each by its own function: what is no longer declared has to go.
 _Together = (
     CalendarEntry | ChangeWindowEntry | AccessEntry | ApprovalPolicyEntry | ControlEntry | WebhookSourceEntry | WebhookTargetEntry
     | QualityPolicy | DevelopmentSourceEntry | TeamEntry | FeatureEntry | ExperimentEntry | TrackingPlanEntry
-    | FunnelEntry | CohortEntry
+    | PlaybookEntry | FunnelEntry | CohortEntry | ScrapeTargetEntry | HeartbeatEntry | _OpenSlo
+    | OnCallEntry | EscalationEntry | ChannelEntry | TellingEntry | StatusPageEntry | SeverityPolicyEntry | MaintenanceWindowEntry
+    | SecurityPolicyEntry
 )  # fmt: skip
 
 
@@ -76,7 +104,8 @@ def apply_catalog(context: Context, entries: Sequence[LoadedEntry], *, actor: Ac
         with context.store.write() as unit:
             now = context.clock.now()
             for loaded in entries:
-                actor.check(Operation.CATALOG_APPLY, venture=_venture_of(loaded))
+                if not isinstance(loaded.entry, _OpenSlo):  # of the venture of its service, which is known later
+                    actor.check(Operation.CATALOG_APPLY, venture=_venture_of(loaded))
             others = [e for e in entries if not isinstance(e.entry, _Together)]
             ordered = sorted(others, key=lambda e: not isinstance(e.entry, VentureEntry))
             for loaded in ordered:
@@ -192,6 +221,57 @@ def _put_usage(unit: Unit, entries: Sequence[LoadedEntry], *, actor: Actor, now:
     return [Change(kind, name, outcome) for kind, name, outcome in outcomes]
 
 
+def _put_scrape_targets(unit: Unit, entries: Sequence[LoadedEntry], *, actor: Actor, now: datetime) -> list[Change]:
+    """Where metrics are fetched; what is no longer declared is asked no more. Raises: CatalogError, NotFoundError."""
+    declared = [DeclaredScrapeTarget(e.entry, str(e.base)) for e in entries if isinstance(e.entry, ScrapeTargetEntry)]
+    outcomes = put_scrape_targets(unit, declared, bases={str(e.base) for e in entries}, actor=actor, now=now)
+    return [Change(kind, name, outcome) for kind, name, outcome in outcomes]
+
+
+def _put_heartbeats(unit: Unit, entries: Sequence[LoadedEntry], *, actor: Actor, now: datetime) -> list[Change]:
+    """Who has to report; what is no longer declared is waited for no more. Raises: CatalogError, NotFoundError."""
+    declared = [DeclaredHeartbeat(e.entry, str(e.base)) for e in entries if isinstance(e.entry, HeartbeatEntry)]
+    outcomes = put_heartbeats(unit, declared, bases={str(e.base) for e in entries}, actor=actor, now=now)
+    return [Change(kind, name, outcome) for kind, name, outcome in outcomes]
+
+
+def _put_slos(unit: Unit, entries: Sequence[LoadedEntry], *, actor: Actor, now: datetime) -> list[Change]:
+    """What is promised to users; what is no longer declared is removed, with what was counted. Raises: CatalogError, ForbiddenError."""
+    declared = [DeclaredSlo(e.entry, str(e.base), f"{e.file}:{e.line}") for e in entries if isinstance(e.entry, _OpenSlo)]
+    outcomes = put_slos(unit, declared, bases={str(e.base) for e in entries}, actor=actor, now=now)
+    return [Change(kind, name, outcome) for kind, name, outcome in outcomes]
+
+
+def _put_playbooks(unit: Unit, entries: Sequence[LoadedEntry], *, actor: Actor, now: datetime) -> list[Change]:
+    """What is done about incidents; what is no longer declared is removed. Raises: NotFoundError."""
+    declared = [DeclaredPlaybook(e.entry, str(e.base)) for e in entries if isinstance(e.entry, PlaybookEntry)]
+    outcomes = put_playbooks(unit, declared, bases={str(e.base) for e in entries}, actor=actor, now=now)
+    return [Change(kind, name, outcome) for kind, name, outcome in outcomes]
+
+
+def _put_incident_policies(unit: Unit, entries: Sequence[LoadedEntry], *, actor: Actor, now: datetime) -> list[Change]:
+    """How alerts become incidents; what is no longer declared is removed. Raises: CatalogError, NotFoundError."""
+    kinds = SeverityPolicyEntry | MaintenanceWindowEntry
+    declared = [DeclaredIncident(e.entry, str(e.base)) for e in entries if isinstance(e.entry, kinds)]
+    outcomes = put_incident_policies(unit, declared, bases={str(e.base) for e in entries}, actor=actor, now=now)
+    return [Change(kind, name, outcome) for kind, name, outcome in outcomes]
+
+
+def _put_security(unit: Unit, entries: Sequence[LoadedEntry], *, actor: Actor, now: datetime) -> list[Change]:
+    """What counts as a danger; what is no longer declared is as shipped again. Raises: CatalogError, NotFoundError."""
+    declared = [DeclaredSecurity(e.entry, str(e.base)) for e in entries if isinstance(e.entry, SecurityPolicyEntry)]
+    outcomes = put_security_policies(unit, declared, bases={str(e.base) for e in entries}, actor=actor, now=now)
+    return [Change(kind, name, outcome) for kind, name, outcome in outcomes]
+
+
+def _put_people(unit: Unit, entries: Sequence[LoadedEntry], *, actor: Actor, now: datetime) -> list[Change]:
+    """Who is called and who is told; what is no longer declared is removed. Raises: CatalogError, NotFoundError."""
+    kinds = OnCallEntry | EscalationEntry | ChannelEntry | TellingEntry | StatusPageEntry
+    declared = [DeclaredPeople(e.entry, str(e.base)) for e in entries if isinstance(e.entry, kinds)]
+    outcomes = put_people(unit, declared, bases={str(e.base) for e in entries}, actor=actor, now=now)
+    return [Change(kind, name, outcome) for kind, name, outcome in outcomes]
+
+
 def _venture_of(loaded: LoadedEntry) -> str | None:
     """The venture that an entry is about; None for what is of all of them."""
     if isinstance(loaded.entry, VentureEntry):
@@ -225,5 +305,6 @@ def form_choices(context: Context) -> dict[str, list[str]]:
 # What is declared as a whole: each part looks at all entries; policies come last, for they are about everything before.
 _IN_ORDER = (
     _put_calendars, _put_access, _put_controls, _put_webhooks, _put_development, _put_teams, _put_features, _put_experiments,
-    _put_tracking_plans, _put_usage, _put_quality, _put_policies,
+    _put_tracking_plans, _put_playbooks, _put_usage, _put_scrape_targets, _put_heartbeats, _put_people,
+    _put_incident_policies, _put_security, _put_slos, _put_quality, _put_policies,
 )  # fmt: skip

@@ -13,8 +13,9 @@ from productops.domain.governance_access import MACHINE, Operation, Principal, S
 from productops.domain.governance_approvals_risk import RiskRule
 from productops.domain.release import Environment
 from productops.errors import ForbiddenError, OrchestratorError, SettingsError
-from productops.ports import Courier, Doorbell, InstanceTarget, Mail, Orchestrator, RiskModel, Secrets
+from productops.ports import Courier, Doorbell, InstanceTarget, Mail, Notifier, Orchestrator, RiskModel, Secrets
 from productops.store import Store
+from productops.usecases.monitoring_series_known import KnownSeries
 
 
 class Clock:
@@ -63,6 +64,7 @@ class Context:
 
     ``courier`` takes webhooks to others; a program that has one keeps sending them.
     ``analytics_folder`` is where usage events lie; a program without reads and writes none.
+    ``series`` is what this program remembers of measured series.
     ``router`` is what the installation's router can do and ``metric_sources`` which it may ask; ``None``: nothing is checked.
     """
 
@@ -78,7 +80,9 @@ class Context:
     secrets: Secrets | None = None
     courier: Courier | None = None
     mail: Mail | None = None
+    notifier: Notifier | None = None
     analytics_folder: Path | None = None
+    series: KnownSeries = field(default_factory=KnownSeries, compare=False, repr=False)
 
     def secrets_of(self, names: Iterable[str]) -> tuple[str, ...]:
         """Those that are set where this program looks; none where it looks nowhere. Raises: SettingsError."""

@@ -19,11 +19,13 @@ from productops.domain.development_dora import (
     dora,
 )
 from productops.errors import InvalidInputError
+from productops.store import Unit
 from productops.store.development_risk import KnownAttribution
 from productops.usecases.context import Actor, Context
 from productops.usecases.development_attribution import missing
 from productops.usecases.development_dora_facts import Delivery, delivery
 from productops.usecases.development_progress_facts import check_reader
+from productops.usecases.monitoring_slo import budget_in
 
 WINDOW = timedelta(days=90)
 WINDOW_MAX = timedelta(days=3660)
@@ -37,9 +39,11 @@ HOW = {
     "rework_rate": "Deployments that were not planned, of all that reached users: reverts, hotfixes, and what went out while users were "
     "harmed by an earlier deployment of the service.",
     "time_to_restore_service": "From the beginning of each incident attributed to a deployment of the window to its end.",
+    "reliability": "Objectives that users were promised and that are kept, each over its own window up to the end of this one, of all that "
+    "were measured. The rows are those that are not kept.",
 }
 KEYS_2023 = ("deployment_frequency", "lead_time", "change_failure_rate", "time_to_restore_service")
-KEYS_NOW = ("lead_time", "deployment_frequency", "failed_deployment_recovery_time", "change_failure_rate", "rework_rate")
+KEYS_NOW = ("lead_time", "deployment_frequency", "failed_deployment_recovery_time", "change_failure_rate", "rework_rate", "reliability")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,7 @@ def dora_report(
         check_reader(actor, venture)
         unit.catalog.venture_id(venture)
         known = delivery(unit, venture, service=service, extra=missing(unit, venture, now=now))
+        kept = _reliability(unit, venture, service, until=min(window.until, now))
     both = dora(known.facts, window)
     blamed = {False: causes(known.facts, people=False), True: causes(known.facts, people=True)}
     shipped = [each for each in known.facts.deployments if each.reached_users and each.finished_at in window]
@@ -114,7 +119,8 @@ def dora_report(
     said = [each for each in known.attributions if each.deployment in inside or known.incidents[each.incident_id].opened_at in window]
     return DoraReport(
         venture=venture, service=service, since=window.since, until=window.until, at=now,
-        people=_figures(both.people, shipped, blamed[True], window), machine=_figures(both.machine, shipped, blamed[False], window),
+        people=(*_figures(both.people, shipped, blamed[True], window), kept),
+        machine=(*_figures(both.machine, shipped, blamed[False], window), kept),
         overruled=both.overruled, deployments=tuple(_row(each, known, blamed) for each in shipped[-ROWS_MAX:]),
         attributions=tuple(said[:ROWS_MAX]), notes=_notes(known, shipped),
     )  # fmt: skip
@@ -137,6 +143,16 @@ def _figures(figures: Dora, shipped: Sequence[Deployment], blamed: Mapping[str, 
         ("time_to_restore_service", _durations(figures.time_to_restore), harmed),
     )
     return tuple(Figure(name, HOW[name], values, tuple(rows[:ROWS_MAX]), len(rows)) for name, values, rows in found)
+
+
+def _reliability(unit: Unit, venture: str, service: str | None, *, until: datetime) -> Figure:
+    """Whether users got what they were promised."""
+    mine = [each for each in unit.objectives.all(service=service) if each.venture == venture]
+    budgets = [budget_in(unit, each, now=until) for each in mine]
+    measured = [each for each in budgets if each.remaining_ratio is not None]
+    missed = [each.objective.name for each in measured if each.spent]
+    share = Share(len(measured) - len(missed), len(measured))
+    return Figure("reliability", HOW["reliability"], _share(share), tuple(missed[:ROWS_MAX]), len(missed))
 
 
 def _durations(durations: Durations) -> dict[str, Any]:

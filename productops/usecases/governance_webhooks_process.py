@@ -11,23 +11,17 @@ import structlog
 from productops.domain.governance_access import MACHINE
 from productops.domain.governance_webhooks import ATTEMPTS_MAX, UNRECOGNISED, Inbound, InboundEvent, InboundState, WebhookSource, retry_in
 from productops.domain.governance_webhooks_normalise import normalise
-from productops.domain.release import Environment
-from productops.errors import ConflictError, InvalidInputError, NotFoundError, ProductOpsError
+from productops.domain.incident_alert_formats import ALERTING
+from productops.errors import InvalidInputError, NotFoundError, ProductOpsError
 from productops.usecases.context import Actor, Context
 from productops.usecases.development_sync_webhooks import take_work
-from productops.usecases.incident import IncidentReport, report_incident, resolve_incident
+from productops.usecases.incident_alerts_webhook import take_webhook_alerts
 from productops.usecases.release_request import ReleaseWish, request_release, start_release
 
 log = structlog.get_logger(__name__)
 LEASE = timedelta(seconds=60)
 KEEP_ALERTS = timedelta(days=90)
 PROCESSOR = Actor(name="webhooks", origin="webhook", principal=MACHINE)
-_SEVERITY = {
-    "critical": "SEV1", "page": "SEV1", "error": "SEV2", "high": "SEV2", "warning": "SEV3", "info": "SEV4", "none": "SEV4",
-    "sev1": "SEV1", "sev2": "SEV2", "sev3": "SEV3", "sev4": "SEV4",
-}  # fmt: skip
-_KINDS = frozenset({"deployment", "performance", "availability", "security", "data", "quality"})
-LOOK_BACK = 200
 
 
 def process_due(context: Context, *, owner: str, limit: int = 20) -> int:
@@ -48,13 +42,20 @@ def _process_claimed(context: Context, inbound: Inbound, *, owner: str) -> bool:
     try:
         if source is None:
             raise NotFoundError(f"the source {inbound.source} is no longer declared")
-        told = _with_work(normalise(source, inbound), take_work(context, source, inbound))
-        events = [_with_effect(context, source, inbound, position, event) for position, event in enumerate(told)]
+        events = _events(context, source, inbound)
     except Exception as error:  # noqa: BLE001 - one request that cannot be processed must not keep the others waiting for ever
         _fail(context, inbound, error)
         return True
     _finish(context, inbound, events)
     return True
+
+
+def _events(context: Context, source: WebhookSource, inbound: Inbound) -> list[InboundEvent]:
+    """What it tells, with what was done about it. Raises: what may go better when it is tried again."""
+    if source.spec.provider in ALERTING:
+        return take_webhook_alerts(context, source, normalise(source, inbound))
+    told = _with_work(normalise(source, inbound), take_work(context, source, inbound))
+    return [_with_effect(context, source, inbound, position, event) for position, event in enumerate(told)]
 
 
 def _with_work(events: list[InboundEvent], work: str) -> list[InboundEvent]:
@@ -100,8 +101,6 @@ def _fail(context: Context, inbound: Inbound, error: Exception) -> None:
 def _with_effect(context: Context, source: WebhookSource, inbound: Inbound, position: int, event: InboundEvent) -> InboundEvent:
     """The event with what was done about it. Raises: what may go better when it is tried again."""
     try:
-        if event.kind in {"alert.firing", "alert.resolved"}:
-            return replace(event, effect=_alert(context, source, event))
         if source.spec.release is not None and event.kind in source.spec.release.on:
             return replace(event, effect=_release(context, source, f"webhook:{inbound.id}:{position}", event))
         return event
@@ -113,61 +112,6 @@ def _with_effect(context: Context, source: WebhookSource, inbound: Inbound, posi
 
 def _actor(source: WebhookSource) -> Actor:
     return Actor(name=source.principal.name, origin="webhook", principal=source.principal)
-
-
-def _alert(context: Context, source: WebhookSource, event: InboundEvent) -> str:
-    """An incident for an alert that fires, its end for one that does not any more."""
-    key = str(event.data["alert_key"])
-    with context.store.read() as unit:
-        known, incident = unit.received.alert(source.name, key)
-    if event.kind == "alert.resolved":
-        return _resolve(context, source, incident)
-    if known and incident:
-        return f"known: incident {incident}"
-    if event.service is None or event.environment is None:
-        raise InvalidInputError(f"the alert names no service (label {source.spec.service_label}) and the source has none")
-    _check_owner(context, source, event.service)
-    now = context.clock.now()
-    with context.store.write() as unit:
-        # Noted before the incident is opened: whoever goes on after a crash in between looks for that incident first.
-        unit.received.note_alert(source.name, key, None, now=now)
-    incident = _opened_before(context, source, key) if known else None
-    incident = incident or _open(context, source, event, key)
-    with context.store.write() as unit:
-        unit.received.note_alert(source.name, key, incident, now=now)
-    return f"incident {incident}"
-
-
-def _open(context: Context, source: WebhookSource, event: InboundEvent, key: str) -> str:
-    labels, notes = dict(event.data.get("labels") or {}), dict(event.data.get("annotations") or {})
-    kind, severity = str(labels.get("kind", "")), str(labels.get("severity", "")).lower()
-    report = IncidentReport(
-        title=str(notes.get("summary") or event.subject or "alert")[:255], service=str(event.service),
-        environment=event.environment or Environment.PRODUCTION, kind=kind if kind in _KINDS else "availability",
-        severity=_SEVERITY.get(severity, "SEV2"), description=str(notes.get("description", ""))[:5000], version=event.version,
-        detection="alert", evidence={"source": source.name, "alert_key": key, "labels": labels, "annotations": notes, "url": event.url},
-    )  # fmt: skip
-    return str(report_incident(context, report, actor=_actor(source)).incident["incident_id"])
-
-
-def _opened_before(context: Context, source: WebhookSource, key: str) -> str | None:
-    """The incident that an interrupted attempt opened."""
-    with context.store.read() as unit:
-        for incident in unit.incidents.newest(LOOK_BACK):
-            evidence = (incident.get("impact") or {}).get("evidence") or {}
-            if evidence.get("alert_key") == key and evidence.get("source") == source.name:
-                return str(incident["incident_id"])
-    return None
-
-
-def _resolve(context: Context, source: WebhookSource, incident: str | None) -> str:
-    if incident is None:
-        return "nothing to resolve: the alert was never told here"
-    try:
-        resolve_incident(context, incident, steps=[f"the alert of {source.name} ended"], actor=_actor(source))
-    except ConflictError:
-        return f"incident {incident} was resolved before"
-    return f"resolved incident {incident}"
 
 
 def _release(context: Context, source: WebhookSource, key: str, event: InboundEvent) -> str:

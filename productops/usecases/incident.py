@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-import structlog
-
 from productops.domain.catalog import Service
-from productops.domain.governance_access import MACHINE, Operation
-from productops.domain.release import Cause, Environment, Phase, Release
-from productops.errors import ConflictError, OrchestratorError
+from productops.domain.governance_access import Operation
+from productops.domain.release import Environment, Release
+from productops.errors import ConflictError
 from productops.store import Unit
 from productops.usecases.context import OURSELVES, Actor, Context
 from productops.usecases.governance_access_scope import incident_for, release_for, service_for
-from productops.usecases.governance_audit_note import note
-from productops.usecases.release_rollback_request import request_roll_back
-
-log = structlog.get_logger(__name__)
+from productops.usecases.incident_log import log_incident
+from productops.usecases.incident_moves import weigh
+from productops.usecases.incident_undo import carry_out_undo, plan_undo
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +48,8 @@ class Reported:
 def report_incident(context: Context, report: IncidentReport, *, actor: Actor) -> Reported:
     """Open an incident; if it is traced to a release of late, give the baseline back where the service's catalog entry wants that.
 
+    By the playbook that fits, which sees to what comes after, too; where the catalog has none, directly.
+
     Raises: NotFoundError for an unknown service or release, ConflictError when the named release is of another service.
     """
     with context.store.write() as unit:
@@ -62,6 +61,7 @@ def report_incident(context: Context, report: IncidentReport, *, actor: Actor) -
             venture_id=unit.catalog.venture_id(service.venture), kind=report.kind, severity=report.severity, title=report.title,
             description=report.description, services=[report.service], detection=report.detection,
             impact={"environment": report.environment.value, "suspects": [r.id for r in suspects], "evidence": report.evidence}, now=now,
+            by=actor.name,
         )  # fmt: skip
         detail = {"severity": report.severity, "service": report.service, "release": traced.id if traced else None}
         unit.audit.add("incident.reported", f"incident/{incident_id}", actor=actor.name, origin=actor.origin, now=now, detail=detail)
@@ -69,7 +69,13 @@ def report_incident(context: Context, report: IncidentReport, *, actor: Actor) -
             impact: dict[str, Any] = {"release_id": traced.id, "rolled_back": False}
             unit.incidents.trace(incident_id, cause=f"release {traced.id} ({traced.title})", impact=impact)
             unit.releases.tell(traced.id, "incident", {"incident_id": incident_id, "reason": report.title}, now=now)
-    rolled_back, note = _undo(context, service, traced, incident_id, report, actor=actor) if traced else (False, _no_trace(suspects))
+            log_incident(
+                unit, incident_id, "traced", f"traced to {traced.title}", actor=actor, detail={"release_id": traced.id}, at=now
+            )  # fmt: skip
+        undo = plan_undo(unit, incident_id, service, traced, actor=actor, now=now) if traced else None
+    rolled_back, note = (
+        carry_out_undo(context, incident_id, undo, title=report.title, actor=actor) if undo else (False, _no_trace(suspects))
+    )
     with context.store.read() as unit:
         found = unit.incidents.find(incident_id) or {}
     return Reported(found, traced, rolled_back, note, suspects)
@@ -86,11 +92,15 @@ def resolve_incident(context: Context, incident_id: str, *, steps: list[str], ac
     with context.store.write() as unit:
         now = context.clock.now()
         incident_for(unit, incident_id, actor, Operation.INCIDENT_RESOLVE)
+        before = unit.incidents.get(incident_id)
+        unit.alerts.lock(before.venture or "")
         if not unit.incidents.resolve(incident_id, steps=steps, now=now):
             raise ConflictError(f"incident {incident_id} is resolved already")
+        weigh(unit, unit.incidents.get(incident_id), actor=actor, now=now)
+        log_incident(unit, incident_id, "resolved", "; ".join(steps), actor=actor, detail={"from": before.status, "steps": steps}, at=now)
         unit.audit.add(
             "incident.resolved", f"incident/{incident_id}", actor=actor.name, origin=actor.origin, now=now, detail={"steps": steps},
-            after="resolved",
+            before=before.status.value, after="resolved",
         )  # fmt: skip
     return read_incident(context, incident_id, actor=OURSELVES)
 
@@ -117,33 +127,3 @@ def _no_trace(suspects: tuple[Release, ...]) -> str:
     if not suspects:
         return "no release of this service is recent enough to be suspected"
     return f"not traced: {', '.join(r.title for r in suspects)} may have done it; report it with its version to have it rolled back"
-
-
-def _undo(
-    context: Context, service: Service, release: Release, incident_id: str, report: IncidentReport, *, actor: Actor
-) -> tuple[bool, str]:
-    """Give the baseline back, when the catalog wants that and it is not too late; says what was done."""
-    rollout = service.spec.rollout
-    if rollout.on_incident != "roll-back":
-        return False, "the service's catalog entry wants incidents told, not acted on (on_incident: tell)"
-    if release.ended and release.phase is not Phase.PROMOTED:
-        return False, f"the release ended as {release.phase}: there is nothing to give back"
-    too_late = release.ended_at is not None and context.clock.now() - release.ended_at > timedelta(seconds=rollout.rollback_window_s)
-    if too_late:
-        return (
-            False,
-            f"the release ended more than {rollout.rollback_window_s:g} s ago (rollback_window_s); roll back by hand if it was that",
-        )
-    machine = replace(actor, principal=MACHINE)  # it is the catalog that wants it, not who reports
-    try:
-        begun = request_roll_back(
-            context, release.id, reason=f"incident {incident_id}: {report.title}", actor=machine, cause=Cause.INCIDENT
-        )
-    except (ConflictError, OrchestratorError) as error:
-        log.warning("incident not undone", incident_id=incident_id, reason=str(error))
-        return False, f"it could not be rolled back: {error}"
-    with context.store.write() as unit:
-        unit.incidents.trace(incident_id, cause=f"release {release.id} ({release.title})", impact={"rolled_back": True})
-        now, detail = context.clock.now(), {"release_id": release.id, "rolled_back": True}
-        note(unit, actor, "incident.traced", f"incident/{incident_id}", now=now, before="open", after="mitigated", detail=detail)
-    return True, f"{release.title} is being rolled back" + (f" by flow run {begun.flow_run_id}" if begun.flow_run_id else "")

@@ -9,6 +9,7 @@ from datetime import datetime
 
 import structlog
 
+from productops import telemetry
 from productops.domain.catalog import Service
 from productops.domain.catalog_approvals import Attribute
 from productops.domain.governance_access import Operation
@@ -34,6 +35,7 @@ from productops.usecases.development_risk import keep_risk, noted_risk
 from productops.usecases.governance_access_scope import service_for
 from productops.usecases.governance_approvals_release import first_attempt, tell_waiting, with_approval
 from productops.usecases.governance_changes_record import record_release
+from productops.usecases.monitoring_slo_gate import check_budget, waits_for_signature
 from productops.usecases.quality_release import check_release
 from productops.usecases.release_capabilities import refuse_unable
 from productops.usecases.release_plan import outlook, usual_traffic, with_steps
@@ -140,10 +142,14 @@ def _find_version(context: Context, wish: ReleaseWish) -> Service:
 
 
 def _gates(context: Context, service: Service, wish: ReleaseWish) -> dict[str, object]:
-    """What the plan notes of the quality gates and of the risk; before the transaction, for reports are read. Raises: QualityGateError."""
+    """What the plan notes of the quality gates, spent error budgets and the risk; before the transaction, for reports are read.
+
+    Raises: QualityGateError, BudgetSpentError.
+    """
     if wishes_flag(service, wish.strategy, wish.version):
         return {}
-    return check_release(context, service, wish.version, wish.environment) | _risk(context, service, wish)
+    noted = check_release(context, service, wish.version, wish.environment) | check_budget(context, service, wish.environment)
+    return noted | _risk(context, service, wish)
 
 
 def _risk(context: Context, service: Service, wish: ReleaseWish) -> dict[str, object]:
@@ -182,6 +188,7 @@ def _write(
         record_release(unit, release, context, actor=actor, now=now)
         if idempotency_key:
             unit.releases.remember(idempotency_key, wish.fingerprint(), release.id, now=now)
+    telemetry.follow(f"release/{release.id}", venture=release.venture, environment=release.environment)
     return Placed(release, replayed=False)
 
 
@@ -244,7 +251,7 @@ def _draft(
     if flag is None:
         _check_version_order(wish, baseline)
     _check_quarantine(unit, wish, actor=actor, now=context.clock.now())
-    starting = _unusual(wish, _starting(unit, service, wish, context=context))
+    starting = _unusual(wish, _starting(unit, service, wish, context=context), gates)
     strategy = wish.strategy or service.spec.rollout.strategy
     now = context.clock.now()
     traffic = usual_traffic(unit, service.name, wish.environment, baseline, now_s=int(now.timestamp()))
@@ -295,11 +302,11 @@ def _starting(unit: Unit, service: Service, wish: ReleaseWish, *, context: Conte
     )  # fmt: skip
 
 
-def _unusual(wish: ReleaseWish, starting: dict[str, str]) -> dict[str, object]:
+def _unusual(wish: ReleaseWish, starting: dict[str, str], gates: dict[str, object]) -> dict[str, object]:
     """What the plan notes about the start, with what a policy for approvals may name."""
     marks = {
         Attribute.FORCE_DOWNGRADE: wish.force_downgrade, Attribute.LIFT_QUARANTINE: wish.lift_quarantine,
-        Attribute.BYPASS: "bypass" in starting,
+        Attribute.BYPASS: "bypass" in starting, Attribute.BUDGET_SPENT: waits_for_signature(gates),
     }  # fmt: skip
     found = [name.value for name, holds in marks.items() if holds]
     return {**starting, "attributes": found} if found else dict(starting)

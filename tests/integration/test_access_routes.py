@@ -21,17 +21,31 @@ from productops.api.access import bind, operation_of
 from productops.api.conventions import api_routes
 from productops.domain.catalog_development import DevelopmentSourceSpec
 from productops.domain.catalog_flags import FlagSpec
+from productops.domain.catalog_incident import Matcher
 from productops.domain.development import Change, Feature
 from productops.domain.development_sync import DevelopmentSource
 from productops.domain.governance_access import ALLOWED, Grant, Operation, Role
+from productops.domain.incident_alert import Alert
+from productops.domain.monitoring_series import Point, SeriesKey
+from productops.domain.monitoring_slo_rule import RuleSpec
+from productops.domain.monitoring_traces import Span
 from productops.domain.quality import CaseResult, Outcome, Parsed
 from productops.domain.release_train import MemberWish
 from productops.logs import set_up_logs
 from productops.settings import Settings
+from productops.store.incident_alerts import AlertFilter
+from productops.store.monitoring_series import SeriesFilter
 from productops.usecases.context import Context
 from productops.usecases.development_risk_train import review_risk
 from productops.usecases.governance_access import Holder, give
+from productops.usecases.governance_security_evidence import EvidenceWish, take_evidence
 from productops.usecases.incident import IncidentReport, report_incident
+from productops.usecases.incident_alerts import take_alerts
+from productops.usecases.incident_cause import find_cause
+from productops.usecases.incident_read import find_alerts
+from productops.usecases.incident_silence import silence_alerts
+from productops.usecases.monitoring_rules import RuleWish, set_rule
+from productops.usecases.monitoring_series import list_series, put_points
 from productops.usecases.quality_improve import review_quality
 from productops.usecases.quality_uploads import accept_upload, incoming_folder
 from productops.usecases.quality_validate import ValidateRequest, validate_quality
@@ -46,6 +60,7 @@ from tests.integration.test_api.support import TOKEN, HandMadeOrchestrator, clie
 from tests.support import PRODUCTION, SOMEBODY, add_service, make_context, service_spec, sqlite_url
 
 VENTURE, OTHER = "apollo", "gemini"
+RULE = RuleSpec.model_validate({"selector": {"name": "queue.depth"}, "condition": {"operator": ">", "threshold": 50}})
 PLACES = {
     "here": Grant(Role.VIEWER, VENTURE),
     "another venture": Grant(Role.VIEWER, OTHER),
@@ -102,6 +117,8 @@ class House:
 
     def _ours(self, example: Any, fields: set[str]) -> Any:
         """The example with names of things that exist here, and with times that are not over."""
+        if isinstance(example, list):
+            return [self._ours(each, set()) for each in example]
         if not isinstance(example, dict):
             return example
         later = (datetime.now(UTC) + timedelta(days=1)).isoformat()
@@ -145,6 +162,7 @@ def furnish(context: Context) -> dict[str, str]:
     train = place_train(orchestrated, TrainWish((MemberWish("cart", "1.1.0"),)), actor=SOMEBODY).train
     bypass = request_bypass(context, service="shop", environment=PRODUCTION, version=None, reason="x", valid_for=BYPASS_FOR, actor=SOMEBODY)
     incident = report_incident(context, IncidentReport("Customers cannot pay", "cart"), actor=SOMEBODY).incident["incident_id"]
+    find_cause(context, incident, actor=SOMEBODY)
     add_history(context, {"pays": "....R....R......R....F...R...."}, begin=datetime.now(UTC) - timedelta(days=30))
     insight = review_quality(context, "shop", SOMEBODY).insights[0].id
     request = ValidateRequest("shop", "1.1.0")
@@ -157,13 +175,28 @@ def furnish(context: Context) -> dict[str, str]:
     tool = DevelopmentSourceSpec.model_validate({"system": "github", "projects": ["acme/shop"], "paused": True})
     with context.store.write() as unit:
         unit.development_sources.put("shop", venture=VENTURE, spec=tool, base="/nowhere", now=context.clock.now())
+    evidence = take_evidence(context, EvidenceWish(reason="case 7", venture=VENTURE), actor=SOMEBODY)
+    put_points(context, [Point(SeriesKey(VENTURE, "shop", "business", "orders"), context.clock.now().timestamp(), 7.0)], actor=SOMEBODY)
+    series = list_series(context, SeriesFilter(venture=VENTURE), actor=SOMEBODY)[0].number
+    told = {"service": "shop", "environment": PRODUCTION, "starts_at": context.clock.now(), "summary": "slow"}
+    take_alerts(context, [Alert(source="webhook", name="Slow", venture=VENTURE, **told)], actor=SOMEBODY)
+    (alert,) = find_alerts(context, AlertFilter(source="webhook"), actor=SOMEBODY)
+    later = datetime.now(UTC) + BYPASS_FOR
+    silence = silence_alerts(context, VENTURE, (Matcher(field="service", value="shop"),), reason="known", ends_at=later, actor=SOMEBODY)
+    span = Span("a" * 32, "b" * 16, "", VENTURE, "shop", PRODUCTION, "GET /pay", int(context.clock.now().timestamp() * 1e6), 900)
+    with context.store.write() as unit:
+        unit.traces.add([span])
+    rule = set_rule(context, RuleWish(VENTURE, "queue", RULE, environment=PRODUCTION), actor=SOMEBODY)
     with context.store.read() as unit:
         seq = next(e.seq for e in unit.audit.following(0) if e.subject == f"release/{release.id}")
     return {
         "release_id": release.id, "train_id": train.id, "key": "new-checkout", "name": "shop", "service": "shop", "venture": VENTURE,
         "environment": "production", "version": "2.0", "bypass_id": bypass.id, "incident_id": incident, "seq": str(seq),
         "change_id": MISSING, "token_id": "0" * 12, "run_id": run.id, "waiver_id": waiver.id, "upload_id": upload.id,
-        "test_key": key_of("pays"), "insight_id": insight, "plan_id": draft_plan(context), "week": "2026-W40", **develop(context, tool),
+        "test_key": key_of("pays"), "insight_id": insight, "plan_id": draft_plan(context), "week": "2026-W40", "rule_id": rule.id,
+        "evidence_id": evidence.id, "position": "0", "number": str(series), "trace_id": span.trace_id, "alert_id": alert.id,
+        "silence_id": silence.id,
+        **develop(context, tool),
     }  # fmt: skip
 
 

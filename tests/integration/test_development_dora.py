@@ -18,6 +18,7 @@ from productops.domain.governance_access import Grant, Role
 from productops.settings import Settings
 from productops.usecases.context import Context
 from productops.usecases.development_attribution import attribute_incidents
+from productops.usecases.incident_merge import merge_incidents
 from tests.integration.test_api.support import TOKEN, client_of, free_ports, person_token, serving
 from tests.support import SOMEBODY, add_service, make_context, sqlite_url
 
@@ -209,3 +210,21 @@ def test_a_deployment_of_nobody_cannot_be_blamed(house):
     for wrong, status in (("deployment/none", 404), ("v3", 422)):
         answer = house.client.post(f"{DEV}/attributions/{one}/overrule", json={"deployment": wrong, "reason": "it was that one"})
         assert answer.status_code == status
+
+
+def test_two_incidents_that_were_merged_are_one_in_the_time_to_restore_and_the_other_one_has_no_time_of_its_own(house):
+    kept = house.harm(began=49.9, ended=None)
+    gone = house.harm(began=49.8, ended=None)
+    with house.context.store.write() as unit:
+        unit.incidents.measure(gone, {"release_id": "a release"})
+    merge_incidents(house.context, kept, [gone], reason="the same harm", actor=SOMEBODY)
+    attribute_incidents(house.context, "apollo", actor=SOMEBODY)
+    with house.context.store.write() as unit:
+        unit.incidents.resolve(kept, steps=["mended"], now=at(48))
+        merged, survivor = unit.incidents.get(gone), unit.incidents.get(kept)
+    assert (merged.merged_into, merged.mttr_minutes) == (kept, None)
+    assert survivor.releases == ("a release",)
+    report = house.dora()
+    assert values(report, "time_to_restore_service")["count"] == 1
+    assert values(report, "change_failure_rate")["part"] == 1
+    assert values(report, "failed_deployment_recovery_time")["median_s"] == pytest.approx(2 * 3600)

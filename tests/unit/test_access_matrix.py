@@ -49,6 +49,8 @@ MAY = {
     "development.overrule": "riea",
     "analytics.read": "vdriea", "analytics.write": "drea", "analytics.erase": "a",
     "experiment.change": "drea", "insight.decide": "drea", "performance.optimize": "driea", "report.send": "rea", "capacity.scale": "riea",
+    "alert.set": "driea", "alert.silence": "riea", "incident.respond": "riea", "incident.drill": "riea", "oncall.change": "iea",
+    "status.publish": "iea", "log.read": "driea", "telemetry.write": "driea", "security.read": "iea", "security.respond": "iea",
     "access.manage": "a", "prefect.read": "vdriea", "prefect.manage": "a",
 }  # fmt: skip
 

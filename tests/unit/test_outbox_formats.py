@@ -50,7 +50,7 @@ def everything() -> list[OutboxEvent]:
     told += [t for kind in ("requested", "waiting", "bypassed", "resumed") for t in tell_release(RELEASE, kind, {})]
     told += [t for kind in ("shift", "step_ended") for t in tell_release(RELEASE, kind, STEP)]
     found = [event(t.type, t.data) for t in told]
-    found += [event(kind, INCIDENT, "incident/i1") for kind in ("incident.detected", "incident.reported", "incident.resolved")]
+    found += [event(kind, INCIDENT, "incident/i1") for kind in TYPES if kind.startswith("incident.")]
     found += [
         event(kind, {"service": "storefront", "environment": "staging", "version": "1.0"})
         for kind in ("service.deployed", "service.removed")

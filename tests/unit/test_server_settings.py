@@ -85,9 +85,9 @@ def test_foreign_variables_are_named() -> None:
     assert foreign_variables({"PREFECT_HOME": "x", "PATH": "y"}) == ["PREFECT_HOME"]
 
 
-def test_the_stack_has_its_five_processes_and_each_can_be_asked_whether_it_is_ready(settings: Settings) -> None:
+def test_the_stack_has_its_seven_processes_and_each_can_be_asked_whether_it_is_ready(settings: Settings) -> None:
     specs = {spec.name: spec for spec in stack_specs(settings)}
-    assert set(specs) == {"prefect", "router", "dispatcher", "api", "agent"}
+    assert set(specs) == {"prefect", "router", "dispatcher", "api", "agent", "watch", "logs"}
     assert specs["api"].probe.target == "http://127.0.0.1:21000/healthz"
     assert specs["prefect"].probe.target == "http://127.0.0.1:21001/api/health"
     assert specs["router"].probe.target == "http://127.0.0.1:21003/ready"

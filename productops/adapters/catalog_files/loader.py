@@ -12,10 +12,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from productops.adapters.catalog_files.problems import ENTRY, Problem, did_you_mean, explain
+from productops.adapters.catalog_files.problems import ENTRY, OPEN_SLO, Problem, did_you_mean, explain
 from productops.adapters.catalog_files.yaml_documents import Document, YamlProblem, read_documents
 from productops.domain.catalog import AnyEntry, Service, ServiceEntry
 from productops.domain.catalog_access import AccessEntry
+from productops.domain.catalog_slo import API_VERSION as OPEN_SLO_VERSION
+from productops.domain.catalog_slo import OpenSloEntry
 from productops.domain.governance_access import ANY
 from productops.domain.release import Environment
 from productops.errors import CatalogError
@@ -29,7 +31,7 @@ _SAMPLE = "apiVersion: productops/v1, kind: Venture, metadata: {name: acme}"
 class LoadedEntry:
     """A valid entry and where it stands; ``base`` is the folder that its relative paths start from."""
 
-    entry: AnyEntry
+    entry: AnyEntry | OpenSloEntry
     file: Path
     line: int
     base: Path
@@ -143,12 +145,18 @@ def _text(file: Path) -> str:
 
 def _validated(document: Document, file: Path, problems: list[Problem]) -> LoadedEntry | None:
     # As JSON, because pydantic's strict mode then means what a person who writes YAML means: no yes for 1, but a list for a tuple.
+    open_slo = _is_open_slo(document.data)
     try:
-        entry = ENTRY.validate_json(json.dumps(document.data), strict=True)
+        entry = (OPEN_SLO if open_slo else ENTRY).validate_json(json.dumps(document.data), strict=True)
     except ValidationError as error:
-        problems += explain(error, document.place, str(file))
+        problems += explain(error, document.place, str(file), open_slo=open_slo)
         return None
     return LoadedEntry(entry, file, document.place.line, file.resolve().parent)
+
+
+def _is_open_slo(data: Any) -> bool:
+    """Whether a document says that it is OpenSLO's; of a version that is not known, too, so that the version is what is wrong with it."""
+    return isinstance(data, dict) and str(data.get("apiVersion", "")).startswith(OPEN_SLO_VERSION.partition("/")[0] + "/")
 
 
 def _across(found: list[_Found]) -> Iterator[Problem]:
@@ -165,6 +173,8 @@ def _across(found: list[_Found]) -> Iterator[Problem]:
         if kind in {
             "Service", "Flag", "Calendar", "ChangeWindow", "Control", "WebhookSource", "WebhookTarget", "QualityPolicy",
             "DevelopmentSource", "Team", "Feature",
+            "Heartbeat", "OnCall", "Escalation", "Channel", "Telling", "StatusPage", "SeverityPolicy", "MaintenanceWindow",
+            "SecurityPolicy",
         }:  # fmt: skip
             yield from _owner(each, ventures)
         if each.loaded and isinstance(each.loaded.entry, AccessEntry):
@@ -178,6 +188,8 @@ def _identity(data: Any) -> tuple[str, str] | None:
     if not isinstance(data, dict) or not isinstance(data.get("metadata"), dict):
         return None
     kind, name = data.get("kind"), data["metadata"].get("name")
+    if _is_open_slo(data) and isinstance(kind, str):
+        kind = f"OpenSLO {kind}"  # a Service of OpenSLO is not one of ours
     return (kind, name) if isinstance(kind, str) and isinstance(name, str) else None
 
 

@@ -14,8 +14,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from productops.adapters.catalog_files.yaml_documents import Place
 from productops.domain.catalog import AnyEntry, Entry
+from productops.domain.catalog_slo import AnyOpenSlo, OpenSloEntry
 
 ENTRY: TypeAdapter[AnyEntry] = TypeAdapter(Entry)
+OPEN_SLO: TypeAdapter[OpenSloEntry] = TypeAdapter(AnyOpenSlo)
 _SUBJECT = re.compile(r"^[A-Z]\w+ should")
 _QUOTED = re.compile(r"'([^']*)'")
 _BRANCH = re.compile(r"(tuple|literal|function-\w+)\[")
@@ -69,15 +71,16 @@ class _Finding:
 
 
 @cache
-def _schema() -> dict[str, Any]:
+def _schema(*, open_slo: bool) -> dict[str, Any]:
     """Made with the first mistake: it takes longer than reading a catalog without one."""
-    return ENTRY.json_schema()
+    return OPEN_SLO.json_schema() if open_slo else ENTRY.json_schema()
 
 
-def explain(error: ValidationError, place: Place, file: str) -> list[Problem]:
-    """What is wrong with the entry at ``place``."""
+def explain(error: ValidationError, place: Place, file: str, *, open_slo: bool = False) -> list[Problem]:
+    """What is wrong with the entry at ``place``; ``open_slo``: of OpenSLO, not of ours."""
     found = error.errors(include_url=False)
-    return [_explain(_Finding(e["type"], e["loc"], e["msg"], e["input"], e.get("ctx", {})), place, file) for e in _one_branch(found)]
+    root = _schema(open_slo=open_slo)
+    return [_explain(_Finding(e["type"], e["loc"], e["msg"], e["input"], e.get("ctx", {})), place, file, root) for e in _one_branch(found)]
 
 
 def _one_branch(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -93,8 +96,8 @@ def _one_branch(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return kept
 
 
-def _explain(finding: _Finding, place: Place, file: str) -> Problem:
-    spot, parent = _locate(finding.loc, place)
+def _explain(finding: _Finding, place: Place, file: str, root: dict[str, Any]) -> Problem:
+    spot, parent = _locate(finding.loc, place, root)
     if finding.type.startswith("union_tag"):
         spot = _Spot(_join(spot.path, "kind"), _line_of(finding.loc, place, "kind", spot.line), spot.schema)
     return Problem(file, spot.line, spot.path, _reason(finding, spot, parent))
@@ -106,22 +109,22 @@ def did_you_mean(word: str, known: Collection[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
-def _locate(loc: tuple[int | str, ...], place: Place) -> tuple[_Spot, _Spot]:
+def _locate(loc: tuple[int | str, ...], place: Place, root: dict[str, Any]) -> tuple[_Spot, _Spot]:
     """The spot of an error and the one around it.
 
     pydantic names the member of a union within the path (``versions, folder, path``). The schema tells such a name from a key.
     """
-    parent = spot = _Spot("", place.line, _resolve(_schema()))
+    parent = spot = _Spot("", place.line, _resolve(root, root))
     known: Place | None = place
     for part in loc:
         member = spot.schema.get("discriminator", {}).get("mapping", {}).get(part)
         if member is not None:
-            spot = _Spot(spot.path, spot.line, _resolve({"$ref": member}))
+            spot = _Spot(spot.path, spot.line, _resolve({"$ref": member}, root))
             continue
         if part == "[key]":
             continue
         known = known.children.get(part) if known else None
-        parent, spot = spot, _Spot(_join(spot.path, part), known.line if known else spot.line, _step(spot.schema, part))
+        parent, spot = spot, _Spot(_join(spot.path, part), known.line if known else spot.line, _step(spot.schema, part, root))
     return spot, parent
 
 
@@ -138,15 +141,18 @@ def _join(path: str, part: int | str) -> str:
     return f"{path}.{part}" if path else part
 
 
-def _resolve(schema: dict[str, Any]) -> dict[str, Any]:
+def _resolve(schema: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
+    members = [member for member in schema.get("anyOf", ()) if member.get("type") != "null"]
+    if len(members) == 1 and "$ref" in members[0]:  # it may be left out
+        schema = members[0] | {key: value for key, value in schema.items() if key != "anyOf"}
     reference = schema.get("$ref")
-    return _schema()["$defs"][reference.rpartition("/")[2]] | schema if reference else schema
+    return root["$defs"][reference.rpartition("/")[2]] | schema if reference else schema
 
 
-def _step(schema: dict[str, Any], part: int | str) -> dict[str, Any]:
+def _step(schema: dict[str, Any], part: int | str, root: dict[str, Any]) -> dict[str, Any]:
     """Schema of what ``part`` leads to, empty when it leads nowhere."""
     inner = schema.get("items") if isinstance(part, int) else schema.get("properties", {}).get(part) or schema.get("additionalProperties")
-    return _resolve(inner) if isinstance(inner, dict) else {}
+    return _resolve(inner, root) if isinstance(inner, dict) else {}
 
 
 def _reason(finding: _Finding, spot: _Spot, parent: _Spot) -> str:

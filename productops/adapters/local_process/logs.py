@@ -103,6 +103,13 @@ def _tail(path: Path, wanted: int) -> list[str]:
     return [_printable(line) for line in lines]
 
 
+def plain_line(line: str) -> str:
+    """What a terminal would show of a line, however long it is."""
+    if line.isprintable():
+        return line
+    return _UNPRINTABLE.sub("", _ESCAPES.sub("", line.rstrip("\r")).rpartition("\r")[2])
+
+
 def _printable(line: str) -> str:
     """What a terminal would show of a line: after a carriage return, the text written over the former."""
     shown = _ESCAPES.sub("", line.rstrip("\r")).rpartition("\r")[2]

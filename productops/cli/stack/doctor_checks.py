@@ -17,6 +17,7 @@ from pathlib import Path
 from productops.adapters.token_file import token_path
 from productops.cli.stack.doctor import Check, Finding
 from productops.cli.stack.doctor_database import check_database
+from productops.cli.stack.doctor_oncall import check_on_call
 from productops.cli.stack.ports import taken
 from productops.cli.stack.postgres import programs_folder
 from productops.cli.stack.prefect_environment import foreign_variables
@@ -180,4 +181,5 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("database", check_database),
     ("prefect", check_prefect),
     ("catalog", check_catalog),
+    ("on call", check_on_call),
 )

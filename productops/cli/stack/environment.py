@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,10 +29,15 @@ def settings_environment(settings: Settings) -> dict[str, str]:
         value = getattr(settings, name)
         if value is None:
             continue
-        text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        text = value.get_secret_value() if isinstance(value, SecretStr) else _as_text(value)
         variables[f"PRODUCTOPS_{name.upper()}"] = text
     variables["PRODUCTOPS_DATABASE_URL"] = settings.sqlalchemy_url
     return variables
+
+
+def _as_text(value: object) -> str:
+    """As the settings read it again: a list as JSON."""
+    return json.dumps([str(each) for each in value]) if isinstance(value, tuple) else str(value)
 
 
 def our_environment(settings: Settings, inherited: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -11,6 +11,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from productops.adapters.prefect_auth import prefect_auth
 from productops.cli.stack import prefect_database
 from productops.cli.stack.environment import PROGRAM_FOLDER, bare_environment, our_environment, prefect_server_environment
 from productops.cli.stack.prefect_environment import prefect_home
@@ -77,7 +78,7 @@ class ProcessSpec:
 
 
 def stack_specs(settings: Settings) -> list[ProcessSpec]:
-    """Prefect server, router, API, agent and dispatcher; the slowest to start first."""
+    """All of them; the slowest to start first."""
     ours = our_environment(settings)
     return [
         _prefect(settings),
@@ -110,6 +111,25 @@ def stack_specs(settings: Settings) -> list[ProcessSpec]:
             folder=PROGRAM_FOLDER,
             probe=file_probe(settings.home / "run" / "agent.ready"),
             address=f"udp://127.0.0.1:{settings.doorbell_port}",
+            stop_stage=StopStage.CONTROL,
+        ),
+        ProcessSpec(
+            name="watch",
+            purpose="looks for trouble, starts responses",
+            command=_module("productops.agent.watch"),
+            environment=ours,
+            folder=PROGRAM_FOLDER,
+            probe=file_probe(settings.home / "run" / "watch.ready"),
+            stop_stage=StopStage.CONTROL,
+            grace_s=3.0,
+        ),
+        ProcessSpec(
+            name="logs",
+            purpose="collects the output of instances",
+            command=_module("productops.agent.monitoring_logs"),
+            environment={name: value for name, value in ours.items() if prefect_auth(settings) not in value},  # it starts no flow
+            folder=PROGRAM_FOLDER,
+            probe=file_probe(settings.home / "run" / "logs.ready"),
             stop_stage=StopStage.CONTROL,
         ),
     ]

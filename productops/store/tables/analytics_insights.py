@@ -71,12 +71,17 @@ class AnalyticsInsightNightRow(Base):
 
 
 class AnalyticsTaskRow(Base):
-    """What somebody has to do about an insight."""
+    """What somebody has to do: about an insight, or (``incident_id``) because of an incident."""
 
     __tablename__ = "analytics_tasks"
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     venture: Mapped[str] = mapped_column(String(63))
-    insight_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("analytics_insights.id"))
+    insight_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("analytics_insights.id"))
+    incident_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("incident_management.incident_id"))
+    owner: Mapped[str | None] = mapped_column(String(255))
+    due_day: Mapped[date | None] = mapped_column(Date())
+    reminded_on: Mapped[date | None] = mapped_column(Date())
+    revision: Mapped[int] = mapped_column(Integer(), default=1)
     title: Mapped[str] = mapped_column(Text)
     body: Mapped[str] = mapped_column(Text)
     state: Mapped[str] = mapped_column(String(10))
@@ -87,4 +92,6 @@ class AnalyticsTaskRow(Base):
         one_of("state", "open", "done"),
         UniqueConstraint("insight_id", name="uq_analytics_tasks_one"),
         Index("ix_analytics_tasks_venture_state", "venture", "state"),
+        Index("ix_analytics_tasks_incident_id", "incident_id"),
+        Index("ix_analytics_tasks_state_due_day", "state", "due_day"),
     )

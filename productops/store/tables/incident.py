@@ -6,7 +6,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, ForeignKey, Index, String, Text
+from sqlalchemy import Boolean, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from productops.store.tables.base import Base, Json, one_of
@@ -33,6 +33,20 @@ class IncidentRow(Base):
     detected_at: Mapped[datetime]
     resolved_at: Mapped[datetime | None]
     postmortem_completed: Mapped[bool] = mapped_column(Boolean, default=False)
+    environment: Mapped[str | None] = mapped_column(String(20))
+    component: Mapped[str | None] = mapped_column(String(255))
+    revision: Mapped[int] = mapped_column(Integer(), default=1)
+    log_seq: Mapped[int] = mapped_column(Integer(), default=0)
+    grouping: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    roles: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    links: Mapped[list[Any] | None] = mapped_column(Json)
+    acknowledged_by: Mapped[str | None] = mapped_column(String(255))
+    acknowledged_at: Mapped[datetime | None]
+    mitigated_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+    last_alert_at: Mapped[datetime | None]
+    reopened: Mapped[int] = mapped_column(Integer(), default=0)
+    merged_into: Mapped[uuid.UUID | None]
     __table_args__ = (
         one_of("incident_type", "deployment", "performance", "availability", "security", "data", "quality"),
         one_of("severity", "SEV1", "SEV2", "SEV3", "SEV4"),

@@ -56,9 +56,9 @@ class InfrastructureMetric(Base):
     infrastructure_component: Mapped[str] = mapped_column(String(255))
     metric_category: Mapped[str] = mapped_column(String(20))
     metric_name: Mapped[str] = mapped_column(String(255))
-    metric_value: Mapped[Decimal | None] = mapped_column(Numeric(15, 4))
-    threshold_warning: Mapped[Decimal | None] = mapped_column(Numeric(15, 4))
-    threshold_critical: Mapped[Decimal | None] = mapped_column(Numeric(15, 4))
+    metric_value: Mapped[Decimal | None] = mapped_column(Numeric(24, 4))
+    threshold_warning: Mapped[Decimal | None] = mapped_column(Numeric(24, 4))
+    threshold_critical: Mapped[Decimal | None] = mapped_column(Numeric(24, 4))
     status: Mapped[str] = mapped_column(String(20), default="normal")
     tags: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
     recorded_at: Mapped[datetime]
@@ -66,4 +66,5 @@ class InfrastructureMetric(Base):
         one_of("metric_category", "infrastructure", "application", "business"),
         one_of("status", "normal", "warning", "critical", "unknown"),
         Index("ix_infrastructure_metrics_series", "infrastructure_component", "metric_name", "recorded_at"),
+        Index("ix_infrastructure_metrics_recorded_at", "recorded_at"),
     )

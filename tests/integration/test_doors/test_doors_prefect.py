@@ -338,5 +338,5 @@ def test_every_process_of_ours_is_given_the_secret_by_its_environment_alone(tmp_
     auth = prefect_auth(settings)
     for spec in stack_specs(settings):
         knows = [value for value in spec.environment.values() if auth in value]
-        assert bool(knows) == (spec.name in {"prefect", "dispatcher", "api", "agent"}), spec.name
+        assert bool(knows) == (spec.name in {"prefect", "dispatcher", "api", "agent", "watch"}), spec.name
         assert not [part for part in spec.command() if auth in part]
