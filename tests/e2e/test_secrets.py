@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import zlib
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -95,10 +96,21 @@ def _files(stack: RealStack) -> Iterator[tuple[str, str]]:
             yield str(path), path.read_text(encoding="utf-8", errors="replace")
     for path in (stack.database, stack.home / "prefect" / "prefect.db"):
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
-            yield path.name, "\n".join(connection.iterdump())
+            tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'").fetchall()
+            rows = (row for (table,) in tables for row in connection.execute(f'SELECT * FROM "{table}"'))
+            yield path.name, "\n".join(_words(value) for row in rows for value in row)
     for path in (stack.home / "run").iterdir():
         if path.is_file():
             yield path.name, path.read_text(encoding="utf-8", errors="replace")
+
+
+def _words(value: object) -> str:
+    """What a column says; lines of logs are packed."""
+    if isinstance(value, bytes):
+        with suppress(zlib.error):
+            value = zlib.decompress(value)
+        return value.decode("utf-8", "replace")
+    return str(value)
 
 
 def _command_lines(stack: RealStack) -> Iterator[tuple[int, str]]:
