@@ -15,7 +15,6 @@ from benchmarks.detection_data import Alarms, Curve, Floats, aiops, event_f1, fo
 from benchmarks.detection_traffic import FAULTS, simulate
 from benchmarks.figures import Figure, show
 from productops.stats.anomaly import DEFAULT, AnomalyBank
-from productops.stats.anomaly_single import AnomalySeries
 
 NAB_BAR, AIOPS_BAR, SPEED_BAR, FALSE_BAR = 70.0, 0.75, 20_000.0, 1.0
 Score = Callable[[Curve], Floats]
@@ -83,16 +82,6 @@ def speed(series: int = 1000, points: int = 50) -> float:
     return series * points / (time.process_time() - began)
 
 
-def speed_alone(points: int = 20_000) -> float:
-    """Points a second of one core, a single series."""
-    values = np.random.default_rng(1).normal(10, 1, points).tolist()
-    series = AnomalySeries(10.0)
-    began = time.process_time()
-    for number, value in enumerate(values):
-        series.update(number * 10.0, value)
-    return points / (time.process_time() - began)
-
-
 def on_data() -> list[Figure]:
     """NAB and AIOPS, when the data is there."""
     root = folder()
@@ -122,7 +111,6 @@ def on_data() -> list[Figure]:
 def suite(*, hours: float = 24.0) -> list[Figure]:
     """Everything."""
     figures = [Figure("detector", speed(), "points/s", SPEED_BAR, True, "", "1,000 series, one core")]
-    figures.append(Figure("  a single series", speed_alone(), "points/s", detail="in plain numbers"))
     said = simulate(hours=hours)
     how = f"{said.services} services, {hours:g} h, simulated"
     figures.append(Figure("false alarms of healthy traffic", float(said.false), "", FALSE_BAR, False, "", how))

@@ -290,10 +290,9 @@ class ReportedHarm:
 
     def undo(self, doors: Doors, planned: Mapping[str, Any]) -> None:
         """End the incident, where nobody has."""
-        incident = planned.get("incident_id")
-        if incident:
-            with suppress(Exception):  # it was resolved in the drill, as it should be; the API says so by a refusal
-                doors.post(f"/api/v1/deployment-ops/incidents/{incident}/resolution", {"steps": ["the drill is over"]})
+        path = f"/api/v1/deployment-ops/incidents/{planned.get('incident_id')}"
+        if planned.get("incident_id") and str(doors.get(path)["status"]) not in {"resolved", "closed"}:
+            doors.post(f"{path}/resolution", {"steps": ["the drill is over"]})
 
 
 FAULTS: dict[str, Fault] = {

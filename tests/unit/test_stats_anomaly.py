@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from productops.domain.monitoring_detect import pack, unpack
 from productops.stats.anomaly import HORIZONS, STATE, AnomalyBank
 from productops.stats.anomaly_counts import rarity_of_failures, rarity_of_few
-from productops.stats.anomaly_single import AnomalySeries
 
 Floats = NDArray[np.float64]
 STEP_S = 300.0
@@ -84,20 +83,6 @@ def test_many_series_at_once_are_judged_as_each_alone() -> None:
         margins = together.update(number * STEP_S, row).margin
         each = [bank.update(number * STEP_S, row[[index]]).margin[0] for index, bank in enumerate(alone)]
         np.testing.assert_allclose(margins, each, rtol=1e-6, atol=1e-6)
-
-
-def test_a_series_alone_is_judged_as_in_a_bank() -> None:
-    values = days(2, 8, series=1)[:, 0]
-    values[500:520] += 90.0
-    values[::13] = np.nan
-    bank, alone = AnomalyBank(1, STEP_S), AnomalySeries(STEP_S)
-    seen = 0
-    for number, value in enumerate(values):
-        look, glance = bank.update(number * STEP_S, np.array([value])), alone.update(number * STEP_S, float(value))
-        for name in ("margin", "horizon", "rarity", "expected", "up", "begins"):
-            assert getattr(glance, name) == pytest.approx(getattr(look, name)[0], rel=1e-6, abs=1e-6, nan_ok=True), name
-        seen += glance.begins
-    assert seen > 0
 
 
 def test_a_value_beyond_all_before_is_seen_at_once_though_spikes_are_usual_here() -> None:
