@@ -17,8 +17,8 @@ WRITER = "import sys, time\nwhile True:\n    print(1, flush=True)\n    time.slee
 class Doors:
     """An installation with one instance."""
 
-    def __init__(self, process=None, service="shop"):
-        self.process, self.service, self.asked = process, service, []
+    def __init__(self, process=None, service="shop", incident="open"):
+        self.process, self.service, self.incident, self.asked = process, service, incident, []
 
     def instances(self, service):
         if self.process is None or service != self.service:
@@ -31,6 +31,8 @@ class Doors:
         return {"id": "r1", "incident": {"incident_id": "i1"}}
 
     def get(self, path):
+        if "/incidents/" in path:
+            return {"status": self.incident}
         return {"revision": 7, "phase": "promoted"} if len(self.asked) == 0 or "flags" not in path else {"revision": 8}
 
 
@@ -166,6 +168,13 @@ def test_a_flag_goes_back_to_the_revision_it_had():
     flag.undo(doors, planned)
     assert [path for path, _ in doors.asked] == ["/flags/new-checkout/ramp", "/flags/new-checkout/restore"]
     assert doors.asked[1][1]["revision"] == 7
+
+
+@pytest.mark.parametrize(("status", "asked"), [("investigating", 1), ("resolved", 0), ("closed", 0)])
+def test_a_reported_harm_is_resolved_unless_somebody_did(status, asked):
+    doors = Doors(incident=status)
+    fault("report").undo(doors, {"incident_id": "i1"})
+    assert len(doors.asked) == asked
 
 
 def test_a_fault_says_what_it_lacks_before_anything_is_broken():
