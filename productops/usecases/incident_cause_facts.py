@@ -183,7 +183,7 @@ def look_at_flags(look: Look) -> None:
         moved = [each for each in history if each.revision in revisions and _moved(each, look.environment)]
         moved.sort(key=lambda each: each.revision)
         undone = {each.revision: _undoing(each, moved[at + 1 :], look.environment) for at, each in enumerate(moved)}
-        restoring = {later.revision for found_later in undone.values() for later in found_later}
+        restoring = _restoring(moved, undone)
         found += [
             FlagFacts(
                 key, each.revision, each.at, each.summary, each.author, arms,
@@ -207,6 +207,15 @@ def _undoing(change: Revision, later: Sequence[Revision], environment: Environme
     """Later revisions that gave users there what they had before the change; a kill does, whatever it was."""
     was = _given(change.before, environment) if change.before is not None else None
     return [each for each in later if each.after.live_in(environment).killed or _given(each.after, environment) == was]
+
+
+def _restoring(moved: Sequence[Revision], undone: Mapping[int, list[Revision]]) -> set[int]:
+    """Those that took a change back. What takes that back in turn makes the change once more: users had it only for a while."""
+    found = set[int]()
+    for each in moved:
+        if each.revision not in found:
+            found |= {later.revision for later in undone[each.revision]}
+    return found
 
 
 def _given(state: FlagState, environment: Environment) -> tuple[object, ...]:

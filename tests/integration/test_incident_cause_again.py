@@ -107,6 +107,19 @@ def test_harm_that_was_over_before_is_neither_the_onset_nor_what_is_usual(lab: C
     assert (flag.probability < 0.1, flag.remedy) == (True, {})
 
 
+def test_a_flag_that_is_switched_on_again_after_it_was_taken_back_is_what_harms_again(lab: CauseLab) -> None:
+    lab.traffic("shop", {"1.0.0": 1.0}, bad={"1.0.0": 0.3})
+    ramped(lab, timedelta(minutes=5))
+    at(lab, timedelta(minutes=4))
+    restore_flag(lab.context, "new-checkout", 1, actor=SOMEBODY, reason="as it was before")
+    at(lab, timedelta(seconds=1))
+    ramp_flag(lab.context, "new-checkout", PRODUCTION, percent=100, actor=SOMEBODY, reason="it cannot have been that")
+    lab.clock.at = lab.now
+    top = lab.look(lab.incident()).top
+    assert (top.key, top.remedy, top.probability > 0.75) == ("flag:new-checkout", {"step": "disable-flag", "flag": "new-checkout"}, True)
+    assert not [each.text for each in top.refuting if "had before" in each.text]
+
+
 def _was_failing(lab: CauseLab, begin: datetime, end: datetime) -> None:
     """Traffic of five minutes until forty seconds before the onset; half of it fails from ``begin`` to ``end``."""
     onset_s = int(lab.onset.timestamp())
