@@ -279,10 +279,11 @@ def _before(end: datetime, span: timedelta) -> datetime:
     summary="List incidents, newest first",
 )  # fmt: skip
 def show_incidents(
-    context: ContextDep, actor: ActorDep, status: IncidentStatus | None = None, venture: Name = None, after: After = None,
-    limit: Limit = 50,
+    context: ContextDep, actor: ActorDep, *,
+    status: Annotated[list[IncidentStatus] | None, Query(max_length=5, description="Any of these; nothing: all.")] = None,
+    venture: Name = None, after: After = None, limit: Limit = 50,
 ) -> IncidentPage:  # fmt: skip
     """What harmed users, how it was detected and what was done about it."""
-    found = list_incidents(context, status=status, venture=venture, before=decode_id(after), limit=limit + 1, actor=actor)
+    found = list_incidents(context, statuses=tuple(status or ()), venture=venture, before=decode_id(after), limit=limit + 1, actor=actor)
     page, following = cut(found, limit, lambda i: [i["incident_id"]])
     return IncidentPage(items=[IncidentDetailOut.model_validate(each) for each in page], next=following)

@@ -44,7 +44,7 @@ class DeploymentOpsOperations(Transport):
         found: MetricSeriesOut = self._ask('GET', '/api/v1/deployment-ops/metrics', query={'service': service, 'environment': environment, 'version': version, 'since': since, 'until': until, 'step_s': step_s, 'metric': metric}).json()
         return found
 
-    def list_incidents(self, *, status: Literal['open', 'investigating', 'mitigated', 'resolved', 'closed'] | None = None, venture: str | None = None, after: str | None = None, limit: int | None = None) -> IncidentPage:
+    def list_incidents(self, *, status: list[Literal['open', 'investigating', 'mitigated', 'resolved', 'closed']] | None = None, venture: str | None = None, after: str | None = None, limit: int | None = None) -> IncidentPage:
         """List incidents, newest first."""
         found: IncidentPage = self._ask('GET', '/api/v1/deployment-ops/incidents', query={'status': status, 'venture': venture, 'after': after, 'limit': limit}).json()
         return found

@@ -164,12 +164,12 @@ class Incidents:
         return [self._known(row) for row in rows]
 
     def page(
-        self, *, status: str | None, ventures: Collection[str] | None, before: str | None, limit: int
+        self, *, statuses: Collection[str], ventures: Collection[str] | None, before: str | None, limit: int
     ) -> list[dict[str, Any]]:  # fmt: skip
         """Incidents as plain values, newest first; ``before`` is the id of the last one seen. ``ventures``: None is all."""
         query = select(IncidentRow).order_by(IncidentRow.incident_id.desc()).limit(limit)
-        if status is not None:
-            query = query.where(IncidentRow.status == status)
+        if statuses:
+            query = query.where(IncidentRow.status.in_(sorted(statuses)))
         if ventures is not None:
             ids = select(Venture.id).where(Venture.name.in_(sorted(ventures)))
             query = query.where(IncidentRow.venture_id.in_(ids))

@@ -51,6 +51,12 @@ class IncidentLog:
         query = select(row.at, row.detail).where(row.incident_id == _parse(incident_id), row.kind == "reopened").order_by(row.seq)
         return [(at, str((detail or {}).get("from", ""))) for at, detail in self._session.execute(query)]
 
+    def beginnings(self, incident_id: str) -> list[datetime]:
+        """When an alert fired after none had for a while; in order."""
+        row = IncidentLogRow
+        query = select(row.at).where(row.incident_id == _parse(incident_id), row.kind == "again").order_by(row.seq)
+        return list(self._session.scalars(query))
+
     def mitigations(self, incident_id: str) -> list[datetime]:
         """When users were well again; in order."""
         row = IncidentLogRow

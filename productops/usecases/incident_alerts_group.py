@@ -20,6 +20,7 @@ from productops.store import Unit
 from productops.store.incident_alerts import new_alert_id
 from productops.usecases.context import Actor
 from productops.usecases.governance_audit_note import note
+from productops.usecases.incident_again import begins_again
 from productops.usecases.incident_log import log_incident
 from productops.usecases.incident_merge import absorb_incident
 from productops.usecases.incident_moves import measure_impact, move, set_severity_of
@@ -229,6 +230,9 @@ def _join(unit: Unit, batch: Batch, scene: _Scene, group: Group, placed: Sequenc
     if group.settled and min(alert.severity for alert in alerts) <= scene.policy.opens_at:
         reason = f"{alerts[0].name} fires: {placed[0].reason}"
         move(unit, incident, IncidentStatus.INVESTIGATING, reason=reason, actor=batch.actor, now=batch.now)
+    elif min(alert.severity for alert in alerts) <= scene.policy.opens_at and (quiet := begins_again(unit, incident, now=batch.now)):
+        text, detail = _told(alerts, f"no alert had fired for {quiet.total_seconds():.0f} s"), {"new": len(alerts)}
+        log_incident(unit, incident.id, "again", text, actor=batch.actor, detail=detail, at=batch.now)
     elif grown:
         text, detail = _told(alerts, placed[0].reason), {"new": len(alerts)}
         log_incident(unit, incident.id, "alerts", text, actor=batch.actor, detail=detail, at=batch.now)

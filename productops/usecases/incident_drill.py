@@ -166,7 +166,7 @@ def _scores(unit: Unit, drill: Drill, incident: Incident) -> dict[str, Any]:
     responses = [each for each in unit.responses.of_incident(incident.id) if each.created_at >= broken]
     first = _first_right(looks, drill)
     acted = [step for each in responses for step in each.acted]
-    mitigated = _mitigated(incident, responses)
+    mitigated = _mitigated(incident, responses, broken)
     opened = [each for each in unit.incident_log.read(incident.id, after=0) if each.at >= broken][:1]
 
     def since(at: datetime | None) -> float | None:
@@ -198,10 +198,10 @@ def is_right(drill: Drill, ledger: Ledger) -> bool:
     return top.kind.value == cause and (cause == "host" or not subject or subject in top.subject or subject in str(top.remedy.values()))
 
 
-def _mitigated(incident: Incident, responses: list[Response]) -> datetime | None:
+def _mitigated(incident: Incident, responses: list[Response], broken: datetime) -> datetime | None:
     """When recovery was seen first."""
     seen = [step.ended_at for each in responses for step in each.steps if step.do == "wait-for-recovery" and step.state == "done"]
-    return min((at for at in (*seen, incident.mitigated_at) if at is not None), default=None)
+    return min((at for at in (*seen, incident.mitigated_at) if at is not None and at >= broken), default=None)
 
 
 def _wrong(drill: Drill, responses: list[Response]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -15,14 +16,14 @@ from productops.usecases.governance_access_scope import demand, incident_for
 
 
 def list_incidents(
-    context: Context, *, status: str | None, venture: str | None, before: str | None, limit: int, actor: Actor
+    context: Context, *, statuses: Collection[str] = (), venture: str | None, before: str | None, limit: int, actor: Actor
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """Incidents of ventures that the caller may see, newest first; ``before`` is the id of the last one seen.
+    """Incidents of ventures that the caller may see, newest first; ``before`` is the id of the last one seen. No status: any.
 
     Raises: NotFoundError for what is no id, StoreUnavailableError.
     """
     with context.store.read() as unit:
-        return unit.incidents.page(status=status, ventures=_seen(actor, venture), before=before, limit=limit)
+        return unit.incidents.page(statuses=statuses, ventures=_seen(actor, venture), before=before, limit=limit)
 
 
 def find_incidents(

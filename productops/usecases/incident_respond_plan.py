@@ -29,12 +29,16 @@ ACT, DRY_RUN = "act", "dry-run"
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is asked for. ``playbook`` None: the one that fits. A person who names one is not bound by the guard rails of programs."""
+    """What is asked for. ``playbook`` None: the one that fits. A person who names one is not bound by the guard rails of programs.
+
+    ``seen``: how many responses there were when it was found that one is needed; another one since, and it is needed no more.
+    """
 
     incident_id: str
     playbook: str | None = None
     mode: str = ACT
     why: str = "a person chose it"
+    seen: int | None = None
 
 
 def plan_response(context: Context, wish: Wish, ledger: Ledger | None, *, actor: Actor) -> Response:
@@ -52,6 +56,8 @@ def plan_in(unit: Unit, wish: Wish, ledger: Ledger | None, *, actor: Actor, now:
     incident_for(unit, wish.incident_id, actor, Operation.INCIDENT_RESPOND)
     incident = unit.incidents.get(wish.incident_id)
     before = unit.responses.of_incident(incident.id, mode=wish.mode)
+    if wish.seen is not None and len(before) != wish.seen:
+        raise ConflictError(f"somebody else has begun response {len(before)} to incident {incident.id} meanwhile")
     _check_free(incident, _withdrawn(unit, incident, before, now=now), wish)
     service = _service(unit, incident, ledger)
     choice = _named(unit, wish, incident, ledger) if wish.playbook else _chosen(unit, incident, service, ledger, now=now)

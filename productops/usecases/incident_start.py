@@ -98,12 +98,16 @@ def attend_incident(context: Context, incident_id: str, flow_run_id: str) -> Res
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
-    """An incident with its responses since it ``begun``. ``back``: when it was opened again after the last one had ended, if it was."""
+    """An incident with its responses since it ``begun``. ``back``: when it was opened again after the last one had ended, if it was.
+
+    ``seen``: how many responses it had in all.
+    """
 
     incident: Incident
     begun: datetime
     responses: tuple[Response, ...]
     back: datetime | None
+    seen: int
 
     @property
     def last(self) -> Response | None:
@@ -121,8 +125,9 @@ class _Turn:
 
 
 def _turn(unit: Unit, incident: Incident, begun: datetime) -> _Turn:
-    responses = of_this_time(unit.responses.of_incident(incident.id), begun)
-    return _Turn(incident, begun, tuple(responses), came_back_at(unit, incident, responses[-1]) if responses else None)
+    found = unit.responses.of_incident(incident.id)
+    responses = of_this_time(found, begun)
+    return _Turn(incident, begun, tuple(responses), came_back_at(unit, incident, responses[-1]) if responses else None, len(found))
 
 
 def _one(context: Context, turn: _Turn, orchestrator: Orchestrator | None, *, now: datetime) -> bool:
@@ -174,11 +179,13 @@ def begin_response(context: Context, turn: _Turn, *, now: datetime) -> Response 
     tell_opened(context, incident)
     ledger = cause_of(context, incident.id)
     if last is not None:
-        return _next(context, turn, last, ledger, now=now)
-    if now - turn.begun < PATIENCE and not _is_clear(context, incident, ledger, now=now):
+        wish = _next(context, turn, last, ledger, now=now)
+    elif now - turn.begun < PATIENCE and not _is_clear(context, incident, ledger, now=now):
         return None
+    else:
+        wish = Wish(incident.id, seen=turn.seen)
     try:
-        return plan_response(context, Wish(incident.id), ledger, actor=RESPONDER)
+        return plan_response(context, wish, ledger, actor=RESPONDER) if wish is not None else None
     except ConflictError as error:  # another process was first
         log.info("response begun elsewhere", incident_id=incident.id, reason=str(error))
         return None
@@ -191,17 +198,17 @@ def _is_clear(context: Context, incident: Incident, ledger: Ledger | None, *, no
     return would_choose(context, incident.id, ledger, now=now).playbook is not None
 
 
-def _next(context: Context, turn: _Turn, last: Response, ledger: Ledger | None, *, now: datetime) -> Response | None:
+def _next(context: Context, turn: _Turn, last: Response, ledger: Ledger | None, *, now: datetime) -> Wish | None:
     """After a response that did not work: only for another cause than it acted on.
 
     One that failed has paged somebody; where one had worked and it came back, somebody is paged now.
     """
     if ledger is not None and _is_other(last, ledger) and _is_clear(context, turn.incident, ledger, now=now):
-        return plan_response(context, Wish(turn.incident.id), ledger, actor=RESPONDER)
+        return Wish(turn.incident.id, seen=turn.seen)
     if turn.back is None or last.state is ResponseState.FAILED or now - turn.back < PATIENCE:
         return None
     why = f"{last.playbook} seemed to help, and it came back at {turn.back:%H:%M:%S} UTC"
-    return plan_response(context, Wish(turn.incident.id, PAGE_A_PERSON, why=why), ledger, actor=RESPONDER)
+    return Wish(turn.incident.id, PAGE_A_PERSON, why=why, seen=turn.seen)
 
 
 def _ask_somebody(context: Context, response: Response) -> None:

@@ -11,11 +11,13 @@ from productops.domain.traffic import InstanceState
 from productops.store.identity import new_id
 from productops.usecases.context import Clock
 from productops.usecases.incident_again import alerts_since, begun_at
+from productops.usecases.incident_change import Wish, acknowledge_incident
 from productops.usecases.incident_drill import score_drill
 from productops.usecases.incident_moves import move
 from productops.usecases.incident_respond import advance_response
 from productops.usecases.incident_respond_conclude import conclude_response
-from productops.usecases.incident_start import PATIENCE, start_due_incidents
+from productops.usecases.incident_start import PATIENCE, _turn, begin_response, start_due_incidents
+from tests.integration.incident_lab import MIA, IncidentLab
 from tests.integration.incident_response_lab import (
     CarefulAgent,
     begin,
@@ -27,7 +29,7 @@ from tests.integration.incident_response_lab import (
     read,
     wait_until,
 )
-from tests.support import PRODUCTION, SOMEBODY, add_service, running
+from tests.support import PRODUCTION, SOMEBODY, add_service, running, sqlite_url
 
 MORE = playbook("more", when="{causes: [traffic]}", steps="do: scale, add: 1, instances_max: 9")
 
@@ -86,6 +88,50 @@ def test_an_incident_that_was_over_and_comes_back_is_dealt_with_like_a_new_one_a
     second = begin(context, ledger(incident, context, CauseKind.TRAFFIC, "twice the traffic", {}), incident)
     assert (second.state, read(context, first.id).state) == (ResponseState.PROPOSED, ResponseState.STOPPED)
     assert second.since > first.since
+
+
+def test_two_processes_that_find_an_incident_without_a_response_page_once(context, tmp_path):
+    add_service(context, live="1.0")
+    incident = open_incident(context)
+    later = replace(context, clock=Later())
+    with context.store.read() as unit:
+        turns = [_turn(unit, unit.incidents.get(incident), begun_at(unit, unit.incidents.get(incident))) for _ in range(2)]
+    begun = [begin_response(later, turn, now=later.clock.now()) for turn in turns]
+    assert [each.playbook if each else None for each in begun] == [PAGE_A_PERSON, None]
+    assert len(responses(context, incident)) == 1
+
+
+def left_to_people(tmp_path):
+    """An incident whose alert ended half a minute ago; a person was paged and nobody has come."""
+    lab = IncidentLab(sqlite_url(tmp_path), {"shop": ()})
+    alert = lab.alert()
+    incident = lab.take(alert).opened[0]
+    lab.clock.pass_by(PATIENCE.total_seconds() + 1)
+    start_due_incidents(lab.context, None)
+    assert [each.state for each in responses(lab.context, incident)] == [ResponseState.HANDED_OVER]
+    lab.take(replace(alert, status="resolved", ends_at=lab.clock.now()))
+    lab.clock.pass_by(30)
+    return lab, incident
+
+
+def test_what_begins_while_an_incident_waits_for_a_person_is_dealt_with_like_a_new_one(tmp_path):
+    lab, incident = left_to_people(tmp_path)
+    lab.take(lab.alert(name="an instance crashed"))
+    with lab.context.store.read() as unit:
+        assert begun_at(unit, unit.incidents.get(incident)) == lab.clock.now()
+        assert "no alert had fired for 30 s" in unit.incident_log.read(incident, after=0)[-1].text
+    lab.clock.pass_by(PATIENCE.total_seconds() + 1)
+    start_due_incidents(lab.context, None)
+    assert [each.playbook for each in responses(lab.context, incident)] == [PAGE_A_PERSON, PAGE_A_PERSON]
+
+
+def test_who_has_taken_an_incident_up_is_not_disturbed_by_what_joins_it(tmp_path):
+    lab, incident = left_to_people(tmp_path)
+    acknowledge_incident(lab.context, Wish(incident, MIA))
+    lab.take(lab.alert(name="an instance crashed"))
+    lab.clock.pass_by(PATIENCE.total_seconds() + 1)
+    start_due_incidents(lab.context, None)
+    assert len(responses(lab.context, incident)) == 1
 
 
 def test_a_playbook_that_only_looks_is_begun_by_people_and_not_proposed(context, tmp_path):

@@ -166,6 +166,8 @@ def test_incidents_are_merged_split_found_and_resolved(api):
     assert api.client.post(f"{OPS}/incidents/{one}/split", json={"alerts": [alerts[1]["id"]], "reason": "x"}).status_code == 422
     found = api.client.get(f"{OPS}/incidents", params={"service": "shop", "status": "open", "text": "DISK"}).json()["items"]
     assert [each["id"] for each in found] == [split["id"]]
+    required = api.client.get("/api/v1/deployment-ops/incidents", params={"status": ["open", "closed"]}).json()["items"]
+    assert {each["incident_id"] for each in required} == {one, other, split["id"]}
     done = api.client.post(f"/api/v1/deployment-ops/incidents/{one}/resolution", json={"steps": ["more disk"]})
     assert done.json()["status"] == "resolved"
     assert api.client.get(f"{OPS}/incidents/{one}/log").json()["items"][-1]["text"] == "more disk"
