@@ -85,7 +85,10 @@ class FlagFacts:
 
 @dataclass(frozen=True, slots=True)
 class ChangeFacts:
-    """A change of the catalog or of the size of a fleet, from the audit log."""
+    """A change of the catalog or of the size of a fleet, from the audit log.
+
+    ``restores``: the fleet has as many instances as before it was made larger for a while.
+    """
 
     seq: int
     at: datetime
@@ -94,6 +97,7 @@ class ChangeFacts:
     summary: str
     of_service: bool
     fewer: bool = False
+    restores: bool = False
 
 
 @dataclass(frozen=True, slots=True)

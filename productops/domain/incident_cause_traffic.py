@@ -67,16 +67,25 @@ class Traffic:
         return int(min(max(at_s - self.first_s, 0), self.length))
 
 
-def traffic_of(arms: Mapping[str, Mapping[int, ArmSecond | None]], *, first_s: int, length: int, usual_s: int) -> Traffic:
-    """Arrays of what the router counted; ``usual_s``: so many seconds at the beginning say what is usual."""
-    usual: dict[float, int] = {}
+def traffic_of(arms: Mapping[str, Mapping[int, ArmSecond | None]], *, first_s: int, length: int, usual_s: Sequence[int]) -> Traffic:
+    """Arrays of what the router counted; ``usual_s``: so many seconds at the beginning say what is usual.
+
+    The first of them with requests enough counts: where it was restless for long, the calm just before has to do.
+    """
+    bounds = (_bound(_usual(arms, until_s=first_s + each)) for each in usual_s)
+    slow_ms = next((bound for bound in bounds if bound is not None), None)
+    return Traffic(first_s, length, {name: _arrays(seconds, first_s, length, slow_ms) for name, seconds in arms.items()}, slow_ms)
+
+
+def _usual(arms: Mapping[str, Mapping[int, ArmSecond | None]], *, until_s: int) -> dict[float, int]:
+    """Answers by their upper bound in milliseconds."""
+    found: dict[float, int] = {}
     for name, seconds in arms.items():
         for at_s, second in seconds.items():
-            if second is not None and not name.startswith(FLAG_ARM) and at_s < first_s + usual_s:
+            if second is not None and not name.startswith(FLAG_ARM) and at_s < until_s:
                 for upper, count in zip(second.latency.upper_ms, second.latency.counts, strict=True):
-                    usual[upper] = usual.get(upper, 0) + count
-    slow_ms = _bound(usual)
-    return Traffic(first_s, length, {name: _arrays(seconds, first_s, length, slow_ms) for name, seconds in arms.items()}, slow_ms)
+                    found[upper] = found.get(upper, 0) + count
+    return found
 
 
 def without_spells(

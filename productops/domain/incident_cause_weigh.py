@@ -246,7 +246,9 @@ def _change(facts: Facts, each: ChangeFacts) -> Iterator[Candidate]:
     if each.action == "fleet.scaled":
         if not each.fewer:
             evidence.append(Evidence("it made more room, not less", -2.0, None, link))
-        remedy = {"step": "scale", "service": facts.service, "add": 1} if each.fewer else {}
+        elif each.restores:
+            evidence.append(Evidence("it only took back the room that was added for a while", RESTORES, None, link))
+        remedy = {"step": "scale", "service": facts.service, "add": 1} if each.fewer and not each.restores else {}
         yield Candidate(CauseKind.SCALING, f"{each.subject} #{each.seq}", tuple(evidence), remedy, facts.service)
         return
     yield Candidate(CauseKind.CONFIG, f"{each.subject} #{each.seq}", tuple(evidence), {}, facts.service)

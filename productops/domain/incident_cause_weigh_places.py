@@ -42,6 +42,7 @@ BLAME_ZERO = 0.15
 CALLED_BACK = -2.0
 LITTLE_SHARE, LITTLE = 0.35, -1.5
 TOGETHER_S, TOGETHER = 3.0, 2.0
+BUSY_NATS = 1.0
 QUEUE_MIN, QUEUE_TIMES, QUEUE_NATS, VICTIM = 4.0, 2.0, 5.0, -5.0
 MOST_SHARE, ONE_ALONE = 0.6, -5.0
 
@@ -93,7 +94,12 @@ def host_candidates(facts: Facts) -> Iterator[Candidate]:
         if limit is None or level.after < limit:
             continue
         subject, queue = f"{level.place} {WORDS[level.resource]}", _queue(facts, level)
-        evidence = _of_level(facts, level, limit) if queue is None else _of_queue(facts, queue)
+        if queue is not None:
+            evidence = _of_queue(facts, queue)
+        elif (idle := _nobody_waits(facts, level)) is not None:
+            evidence = iter((idle,))
+        else:
+            evidence = _of_level(facts, level, limit)
         yield Candidate(CauseKind.HOST, subject, (*evidence, *_of_host(facts, level)), {}, facts.service)
     short = {level.resource for level in facts.levels if level.after >= FULL.get(level.resource, math.inf)}
     for resource, pattern in PATTERNS.items():
@@ -120,6 +126,15 @@ def _queue(facts: Facts, level: LevelFacts) -> LevelFacts | None:
     return found if found is not None and _crowded(found) else None
 
 
+def _nobody_waits(facts: Facts, level: LevelFacts) -> Evidence | None:
+    """A processor that works is no harm while what wants it gets it; only where the queue is measured that can be told."""
+    queue = next((each for each in facts.levels if (each.place, each.resource) == (level.place, "run_queue")), None)
+    if level.resource != "cpu_pct" or queue is None or queue.after >= QUEUE_MIN:
+        return None
+    text = f"{level.place}: CPU at {level.after:.0f} %, but only {queue.after:.1f} programs for each processor want to run"
+    return Evidence(text, BUSY_NATS)
+
+
 def _crowded(queue: LevelFacts) -> bool:
     return queue.resource == "run_queue" and queue.before is not None and queue.after >= max(QUEUE_MIN, QUEUE_TIMES * queue.before)
 
@@ -140,7 +155,8 @@ def _of_queue(facts: Facts, queue: LevelFacts) -> Iterator[Evidence]:
 def _rose(facts: Facts, level: LevelFacts, word: str) -> Iterator[Evidence]:
     if level.rose_s is not None:
         apart = level.rose_s - facts.onset_s[0]
-        weight = LATER if apart > 10 else FIRST if apart >= -NEAR_S else 0.0  # full for minutes without harm: that is not what began
+        # Full for minutes without harm: that is not what began. Some seconds later, it may be busy with what is done about the harm.
+        weight = LATER if apart > 10 else 0.0 if apart > TOGETHER_S or apart < -NEAR_S else FIRST
         yield Evidence(f"its {word} rose {duration(abs(apart))} {'before' if apart <= 0 else 'after'} users felt it", weight)
 
 

@@ -30,8 +30,8 @@ from productops.usecases.context import Context
 TRAFFIC_S = 600
 AFTER_S = 90
 """So long after the first alert the traffic is looked at; what comes later says more about what was done than about what began."""
-USUAL_S = 540
-"""Of the traffic before the alert so much says what is usual: all but the last minute."""
+USUAL_S = (540, TRAFFIC_S - 5)
+"""Of the traffic before the alert so much says what is usual: all but the last minute, or all but the last seconds."""
 RELEASES_MAX = 20
 AUDIT_MAX = 500
 ALERTS_MAX = 200
@@ -42,6 +42,7 @@ SPELL_MARGIN_S, SPELL_BEFORE_S = 60, 5
 CALM_S = 20
 """An alert of a detector ends so long after what it tells of."""
 FLAG_REVISIONS_MAX = 20
+ROOM_FOR = timedelta(minutes=15)
 
 
 @dataclass(slots=True)
@@ -236,7 +237,8 @@ def _flag_arms(look: Look, key: str) -> Mapping[str, ArmFacts]:
 def look_at_changes(look: Look) -> None:
     """Catalog entries that were put, and fleets that were made larger or smaller."""
     since = look.anchor - timedelta(seconds=LOOK_BACK_S)
-    found = []
+    found: list[ChangeFacts] = []
+    sizes: dict[int, tuple[int, int]] = {}
     for action in ("catalog.changed", "fleet.scaled"):
         page = look.unit.audit.page(AuditFilter(action=action, since=since, until=look.now), limit=AUDIT_MAX)
         for entry in page.items:
@@ -244,8 +246,23 @@ def look_at_changes(look: Look) -> None:
             change = _change(look, entry.seq, at, action, entry.subject, entry.content)
             if change is not None:
                 found.append(change)
-    look.add(changes=tuple(found))
+                sizes[entry.seq] = (_desired(entry.content.get("before")), _desired(entry.content.get("after")))
+    look.add(changes=_marked(found, sizes))
     look.sources.append(f"{len(found)} changes of the catalog and of fleets within {LOOK_BACK_S / 3600:.0f} h")
+
+
+def _marked(changes: Sequence[ChangeFacts], sizes: Mapping[int, tuple[int, int]]) -> tuple[ChangeFacts, ...]:
+    """A fleet that was made larger and is back at no fewer than before has lost nothing: so end restarts, one instance after the other."""
+    return tuple(
+        replace(each, restores=any(_takes_back(each, other, sizes) for other in changes)) if each.fewer else each for each in changes
+    )
+
+
+def _takes_back(each: ChangeFacts, other: ChangeFacts, sizes: Mapping[int, tuple[int, int]]) -> bool:
+    if (other.action, other.subject) != (each.action, each.subject) or not timedelta(0) <= each.at - other.at <= ROOM_FOR:
+        return False
+    before, after = sizes[other.seq]
+    return before < after and sizes[each.seq][1] >= before
 
 
 def _change(look: Look, seq: int, at: datetime, action: str, subject: str, content: Mapping[str, Any]) -> ChangeFacts | None:

@@ -21,6 +21,7 @@ from productops.store import Unit
 from productops.usecases.context import OURSELVES, Context
 from productops.usecases.incident_again import begun_at, came_back_at, of_this_time
 from productops.usecases.incident_cause import find_cause
+from productops.usecases.incident_cause_read import with_verdicts
 from productops.usecases.incident_oncall_escalate import page
 from productops.usecases.incident_respond import advance_response
 from productops.usecases.incident_respond_conclude import conclude_response
@@ -31,6 +32,8 @@ from productops.usecases.incident_tell import tell
 log = structlog.get_logger(__name__)
 PATIENCE = timedelta(seconds=12)
 """So long after an incident was seen a doubtful cause may still become clear; then a person is paged."""
+LOOK_EVERY = timedelta(seconds=0.8)
+"""So often the cause is looked for: more often says nothing new, and makes the machine busy when it can bear it least."""
 OLD = timedelta(hours=1)
 """An incident of before that is a person's: a restart after a long night must not act on yesterday."""
 RESPONSES_MAX = 3
@@ -177,7 +180,7 @@ def begin_response(context: Context, turn: _Turn, *, now: datetime) -> Response 
     if incident.kind in _ANSWERED_BY_PEOPLE or incident.status not in {IncidentStatus.OPEN, IncidentStatus.INVESTIGATING}:
         return None
     tell_opened(context, incident)
-    ledger = cause_of(context, incident.id)
+    ledger = cause_of(context, incident.id, since=turn.begun)
     if last is not None:
         wish = _next(context, turn, last, ledger, now=now)
     elif now - turn.begun < PATIENCE and not _is_clear(context, incident, ledger, now=now):
@@ -226,8 +229,15 @@ def _is_other(last: Response, ledger: Ledger) -> bool:
     return top.kind is not CauseKind.UNKNOWN and (top.kind.value, top.subject) != (last.cause.get("kind"), last.cause.get("subject"))
 
 
-def cause_of(context: Context, incident_id: str) -> Ledger | None:
-    """A fresh look; without one, a person is paged. Raises: StoreUnavailableError."""
+def cause_of(context: Context, incident_id: str, *, since: datetime | None = None) -> Ledger | None:
+    """A fresh look, or the one that another process had just now; without any, a person is paged. Raises: StoreUnavailableError.
+
+    ``since``: no look of before.
+    """
+    with context.store.read() as unit:
+        latest = unit.causes.latest(incident_id)
+        if latest is not None and _is_fresh(latest, since, context.clock.now()):
+            return with_verdicts(unit, latest)
     try:
         return find_cause(context, incident_id, actor=OURSELVES)
     except StoreUnavailableError:
@@ -235,6 +245,10 @@ def cause_of(context: Context, incident_id: str) -> Ledger | None:
     except ProductOpsError as error:
         log.warning("no cause found", incident_id=incident_id, reason=str(error))
         return None
+
+
+def _is_fresh(latest: Ledger, since: datetime | None, now: datetime) -> bool:
+    return timedelta(0) <= now - latest.at < LOOK_EVERY and (since is None or latest.at >= since)
 
 
 def follow(context: Context, response: Response, orchestrator: Orchestrator | None) -> str | None:

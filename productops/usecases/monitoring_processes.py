@@ -21,6 +21,8 @@ from productops.usecases.monitoring_detect import AlertBook
 
 log = structlog.get_logger(__name__)
 WATCH_SILENT: Final = timedelta(seconds=60)
+PREFECT_SILENT: Final = timedelta(seconds=10)
+"""One answer that is late is no outage: on a crowded machine it takes its time."""
 FLOWS_SILENT: Final = timedelta(seconds=100)
 """Whoever takes flow runs says so every thirty seconds."""
 
@@ -71,6 +73,7 @@ class ProcessWatch:
     book: AlertBook = field(init=False)
     _began: datetime = field(init=False)
     _answered: bool = False
+    _silent_since: datetime | None = None
 
     def __post_init__(self) -> None:
         self.book = AlertBook(self.context, "processes")
@@ -83,7 +86,9 @@ class ProcessWatch:
             beats, ventures = unit.processes.all(), unit.catalog.ventures()
             known = {each.alert.fingerprint for each in unit.detectors.open_alerts("processes")}
         firing = [alert for beat in beats if beat.is_silent(now=now) and not beat.is_gone(now=now) for alert in _silent(beat, ventures)]
-        firing += [each for each in self._flows(ventures, now=now) if self._answered or each.fingerprint in known]
+        flows = self._flows(ventures, now=now)
+        late = self._silent_since is not None and now - self._silent_since < PREFECT_SILENT
+        firing += [each for each in flows if each.fingerprint in known or (self._answered and not late)]
         if any(beat.is_gone(now=now) for beat in beats):
             with self.context.store.write() as unit:
                 unit.processes.forget(before=now - FORGOTTEN)
@@ -94,8 +99,9 @@ class ProcessWatch:
         if self.workers is None or now - self._began < FLOWS_SILENT:  # whoever starts with us has had no time to say so
             return []
         try:
-            beats = self.workers.worker_beats()
+            beats, self._silent_since = self.workers.worker_beats(), None
         except OrchestratorError as error:
+            self._silent_since = self._silent_since or now
             return _flow_alerts("Prefect silent", f"Prefect does not answer: {error}"[:500], ventures, now)
         self._answered = True
         if not beats:  # nobody ever took runs here: there is nobody to miss

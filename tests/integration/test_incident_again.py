@@ -16,7 +16,7 @@ from productops.usecases.incident_drill import score_drill
 from productops.usecases.incident_moves import move
 from productops.usecases.incident_respond import advance_response
 from productops.usecases.incident_respond_conclude import conclude_response
-from productops.usecases.incident_start import PATIENCE, _turn, begin_response, start_due_incidents
+from productops.usecases.incident_start import PATIENCE, _turn, begin_response, cause_of, start_due_incidents
 from tests.integration.incident_lab import MIA, IncidentLab
 from tests.integration.incident_response_lab import (
     CarefulAgent,
@@ -253,3 +253,13 @@ def test_alerts_of_the_time_before_say_nothing_of_an_incident_that_came_back(con
 
     now, lately, over, long_ago = alert(-3), alert(-20, 5), alert(-20, -1), alert(-600)
     assert alerts_since([now, lately, over, long_ago], found, begun) == (now, lately)
+
+
+def test_several_processes_that_look_for_a_cause_within_a_second_look_once(context):
+    add_service(context, live="1.0")
+    incident = open_incident(context)
+    first, second = cause_of(context, incident), cause_of(context, incident)
+    later = cause_of(replace(context, clock=Later()), incident)
+    since = cause_of(context, incident, since=context.clock.now())
+    assert first.id == second.id
+    assert len({first.id, later.id, since.id}) == 3

@@ -189,3 +189,54 @@ def test_an_error_that_has_the_name_of_a_flag_in_it_is_seen_of_that_flag(lab: Ca
     top = lab.look(lab.incident()).top
     assert (top.key, top.proven) == ("flag:new-checkout", True)
     assert any("lines of a new error name it" in each.text for each in top.supporting)
+
+
+def sluggish(lab: CauseLab, *, before_s: int = 90) -> None:
+    """A till that waits for its payments."""
+    lab.service("payments")
+    lab.service("till", depends_on=("payments",))
+    for name in ("till", "payments"):
+        lab.traffic(name, {"1.0.0": 1.0}, slow={"1.0.0": 0.4}, before_s=before_s)
+
+
+def test_a_processor_that_works_while_nobody_waits_for_it_is_no_cause(lab: CauseLab) -> None:
+    sluggish(lab)
+    lab.level("host/web-1", "host.cpu_pct", 20, 88)
+    lab.level("host/web-1", "host.run_queue", 0.5, 1.4)
+    found = lab.look(lab.incident(services=("till", "payments")))
+    assert (found.top.key, found.top.probability > 0.75) == ("dependency:payments", True)
+    host = found.find("host:host/web-1 CPU")
+    assert host is not None
+    assert (host.proven, host.probability < 0.1) == (False, True)
+
+
+def test_room_that_was_added_for_a_restart_and_taken_back_is_no_suspect(lab: CauseLab) -> None:
+    lab.traffic("shop", {"1.0.0": 1.0}, bad={"1.0.0": 0.3})
+    sizes = ((timedelta(seconds=60), 2, 3), (timedelta(seconds=20), 3, 2), (timedelta(seconds=5), 2, 1))
+    with lab.context.store.write() as unit:
+        for before, was, now in sizes:
+            unit.audit.add(
+                "fleet.scaled", "fleet/shop/production/1.0.0", actor="productops", origin="flow", now=lab.onset - before,
+                before={"desired": was}, after={"desired": now},
+            )  # fmt: skip
+    found = [each for each in lab.look(lab.incident()).hypotheses if each.kind is CauseKind.SCALING]
+    told = {each.subject.rpartition("#")[2]: (bool(each.remedy), [part.text for part in each.refuting]) for each in found}
+    numbers = sorted(told, key=int)
+    assert "only took back the room" in told[numbers[1]][1][0]
+    assert (told[numbers[1]][0], told[numbers[2]]) == (False, (True, []))
+
+
+def test_after_a_restless_hour_the_calm_just_before_says_what_is_usual(lab: CauseLab) -> None:
+    sluggish(lab, before_s=600)
+    for service in ("till", "payments"):
+        begun = lab.onset - timedelta(seconds=580)
+        past = Alert(
+            source="anomaly", name="slow answers", venture="apollo", service=service, environment=PRODUCTION, component=service,
+            severity="SEV2", starts_at=begun, ends_at=lab.onset - timedelta(seconds=30), status="resolved", summary="slow",
+        )  # fmt: skip
+        lab.clock.at = lab.onset - timedelta(seconds=30)
+        take_alerts(lab.context, [past], actor=SOMEBODY)
+    lab.clock.at = lab.now
+    top = lab.look(lab.incident(services=("till", "payments"))).top
+    assert (top.key, top.probability > 0.9) == ("dependency:payments", True)
+    assert any("of waiting a second by itself" in each.text for each in top.supporting)

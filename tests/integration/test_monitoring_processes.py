@@ -19,7 +19,7 @@ from productops.errors import OrchestratorError
 from productops.store.incident_alerts import AlertFilter
 from productops.usecases.context import OURSELVES, Context
 from productops.usecases.incident_read import find_alerts
-from productops.usecases.monitoring_processes import FLOWS_SILENT, ProcessBeats, ProcessWatch, tell_silent_watch
+from productops.usecases.monitoring_processes import FLOWS_SILENT, PREFECT_SILENT, ProcessBeats, ProcessWatch, tell_silent_watch
 from tests.integration.monitoring_slo_lab import Moved
 from tests.support import add_service, make_context, sqlite_url
 
@@ -103,6 +103,9 @@ def test_a_prefect_that_nobody_takes_runs_from_and_one_that_does_not_answer_are_
     watch.turn()
     assert firing(context) == {}
     flows.away = True
+    watch.turn()
+    assert firing(context) == {}  # one answer that is late is no outage
+    pass_by(clock, PREFECT_SILENT)
     watch.turn()
     assert firing(context) == {"prefect": "Prefect silent"}
     again = ProcessWatch(context, flows)
