@@ -83,16 +83,18 @@ def run(arguments: argparse.Namespace) -> list[Figure]:
 def _calm(stack: BenchStack) -> int:
     """Healthy traffic for a while; how many incidents it opened. They are ended, for one that is open takes the next alerts in.
 
-    After a fault that nobody mended, its last alerts open an incident again; the next fault waits until there is none.
+    After a fault that nobody mended, its last alerts open an incident again; the next fault waits until there is none and nothing fires.
     """
     since = datetime.now(UTC) + timedelta(seconds=AFTERMATH_S)
     time.sleep(CALM_S)
-    api, token = f"http://127.0.0.1:{stack.port_base}/api/v1/deployment-ops/incidents", (stack.home / "token").read_text().strip()
+    base, token = f"http://127.0.0.1:{stack.port_base}/api/v1", (stack.home / "token").read_text().strip()
+    api, alerts = f"{base}/deployment-ops/incidents", f"{base}/product-ops/alerts"
     with httpx.Client(headers={"Authorization": f"Bearer {token}"}, timeout=20, trust_env=False) as client:
         opened = dict[str, str]()
         for _ in range(LOOKS):
             live = client.get(api, params={"status": ["open", "investigating", "mitigated"]}).raise_for_status().json()["items"]
-            if not live:
+            firing = client.get(alerts, params={"status": "firing", "state": "grouped"}).raise_for_status().json()["items"]
+            if not live and not firing:
                 break
             fresh = (each for each in live if datetime.fromisoformat(each["detected_at"]).astimezone(UTC) > since)
             opened |= {each["incident_id"]: f"{each['severity']} {each['title']}" for each in fresh}

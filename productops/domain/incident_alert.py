@@ -117,6 +117,19 @@ def fingerprint_of(source: str, name: str, labels: Mapping[str, str]) -> str:
     return hashlib.sha256(written.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
+WORSE_TIMES: Final = 1.5
+_MORE_IS_WORSE: Final = frozenset({"service.error_ratio", "service.p95_ms"})
+
+
+def is_worse(now: Alert, before: Alert) -> bool:
+    """Whether it means far more harm than when it was told before: a graver severity, or half again as many failures, as long to wait."""
+    if now.severity != before.severity:
+        return now.severity < before.severity
+    if now.evidence.get("series") not in _MORE_IS_WORSE or now.value is None or before.value is None:
+        return False
+    return now.value >= WORSE_TIMES * before.value > 0
+
+
 def worst(severities: Mapping[str, object] | list[str] | tuple[str, ...]) -> str:
     """The most severe; SEV4 of none."""
     return min(severities, default=SEVERITIES[-1])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from productops.domain.incident_alert import Alert, AlertState, StoredAlert
+from productops.domain.incident_alert import Alert, AlertState, StoredAlert, is_worse
 
 ONLY_OVER = "it was over when it was told first"
 NEW = "just told"
@@ -16,7 +16,8 @@ NEW = "just told"
 class Episode:
     """One time that an alert fires. ``fresh``: not kept yet. ``began``: Unix seconds of this and earlier beginnings, oldest first.
 
-    ``before``: the incident that the same alert was in the last time.
+    ``before``: the incident that the same alert was in the last time. ``worse``: it fires on and means far more harm than when it was
+    told last.
     """
 
     stored: StoredAlert
@@ -24,6 +25,7 @@ class Episode:
     fresh: bool
     before: str | None = None
     changed: bool = False
+    worse: bool = False
 
     @property
     def alert(self) -> Alert:
@@ -73,6 +75,7 @@ def _fires(folded: Folded, episode: Episode, alert: Alert, *, now: datetime, new
             known, severity=alert.severity, summary=alert.summary or known.summary, evidence=alert.evidence or known.evidence,
             value=alert.value,
         )  # fmt: skip
+        episode.worse = episode.worse or is_worse(told, known)
         _told_again(folded, episode, replace(episode.stored, alert=told, last_seen_at=now))
     elif known.ends_at is not None and alert.starts_at <= known.ends_at:
         _told_again(folded, episode, episode.stored)  # sent before its end, come after it

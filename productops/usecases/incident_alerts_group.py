@@ -161,7 +161,7 @@ def _group_of(unit: Unit, incident: Incident) -> Group:
 
 
 def _to_be_placed(episode: Episode, scene: _Scene, now: datetime) -> bool:
-    """What is in a live incident stays; what still fires long after somebody resolved its incident opens it again."""
+    """What is in a live incident stays; what still fires long after somebody resolved its incident, or gets worse, opens it again."""
     if episode.stored.state is not AlertState.GROUPED:
         return True
     incident = scene.incidents.get(episode.stored.incident_id or "")
@@ -170,7 +170,7 @@ def _to_be_placed(episode: Episode, scene: _Scene, now: datetime) -> bool:
     if incident is None or incident.status not in {IncidentStatus.MITIGATED, IncidentStatus.RESOLVED, IncidentStatus.CLOSED}:
         return False
     since = incident.resolved_at or incident.mitigated_at
-    if since is None or now - since < timedelta(seconds=scene.policy.quiet_s):
+    if since is None or (now - since < timedelta(seconds=scene.policy.quiet_s) and not episode.worse):
         return False
     episode.before = incident.id
     return True

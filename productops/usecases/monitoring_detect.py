@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from productops.domain.incident_alert import Alert
+from productops.domain.incident_alert import Alert, is_worse
 from productops.domain.monitoring_detect import Findings, OpenAlert
 from productops.store import Unit
 from productops.usecases.context import OURSELVES, Context
@@ -37,7 +37,8 @@ class VentureBook:
 class AlertBook:
     """What one detector lets fire. Kill the process anywhere: an alert is told at least once, and twice is the same fingerprint.
 
-    ``again_s``: an alert that goes on is told again so often, so that nobody downstream takes silence for an end.
+    ``again_s``: an alert that goes on is told again so often, so that nobody downstream takes silence for an end; one that gets far worse
+    at once.
     """
 
     context: Context
@@ -45,6 +46,7 @@ class AlertBook:
     again_s: float = 60.0
     _open: dict[str, OpenAlert] | None = None
     _told_at: dict[str, float] = field(default_factory=dict)
+    _told: dict[str, Alert] = field(default_factory=dict)
 
     @property
     def any_open(self) -> bool:
@@ -101,6 +103,7 @@ class AlertBook:
         due = [
             each for mark, each in self._open.items()
             if each.ended_at is not None or not each.told or now_s - self._told_at.get(mark, float("-inf")) >= self.again_s
+            or is_worse(each.alert, self._told.get(mark, each.alert))
         ]  # fmt: skip
         if not due:
             return 0
@@ -115,9 +118,10 @@ class AlertBook:
         for mark in ended:
             self._open.pop(mark, None)
             self._told_at.pop(mark, None)
+            self._told.pop(mark, None)
         for each in due:
             mark = each.alert.fingerprint
             if mark in self._open:
                 self._open[mark] = replace(self._open[mark], told=True)
-                self._told_at[mark] = now_s
+                self._told_at[mark], self._told[mark] = now_s, each.alert
         return len(due)

@@ -226,6 +226,18 @@ def test_quiet_mitigates_and_the_same_alert_reopens(lab: IncidentLab) -> None:
     resolve_incident(lab.context, opened, steps=["really"], actor=SOMEBODY)
 
 
+def test_an_alert_that_gets_far_worse_after_somebody_resolved_its_incident_reopens_it_at_once(lab):
+    slow = lab.alert(name="slow answers", value=140.0, evidence={"series": "service.p95_ms"})
+    incident = lab.take(slow).opened[0]
+    resolve_incident(lab.context, incident, steps=("it was nothing",), actor=SOMEBODY)
+    lab.clock.pass_by(5)
+    lab.take(replace(slow, value=150.0))
+    assert lab.incidents()[0].status is IncidentStatus.RESOLVED
+    lab.clock.pass_by(5)
+    lab.take(replace(slow, value=240.0))
+    assert lab.incidents()[0].status is IncidentStatus.INVESTIGATING
+
+
 def test_an_alert_that_still_fires_after_somebody_resolved_its_incident_reopens_it(lab: IncidentLab) -> None:
     alert = lab.alert()
     opened = lab.take(alert).opened[0]

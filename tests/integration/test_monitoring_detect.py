@@ -91,6 +91,17 @@ def test_half_of_all_requests_failing_is_told_within_two_seconds_and_ended_when_
     assert told(context, "service") == []
 
 
+def test_answers_that_get_far_slower_while_they_are_slow_are_told_again_at_once(tmp_path: Path) -> None:
+    context, clock = house(sqlite_url(tmp_path))
+    watch = ServiceWatch(context)
+    traffic(context, clock, watch, 130, second(50))
+    assert traffic(context, clock, watch, 10, second(50, latency_ms=100.0)) is not None
+    assert traffic(context, clock, watch, 10, second(50, latency_ms=100.0)) is None
+    found = traffic(context, clock, watch, 10, second(50, latency_ms=400.0))
+    assert found is not None
+    assert found <= 5
+
+
 def test_slow_answers_are_told_within_five_seconds_once_the_usual_is_known(tmp_path: Path) -> None:
     context, clock = house(sqlite_url(tmp_path))
     watch = ServiceWatch(context)
