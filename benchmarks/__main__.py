@@ -214,6 +214,16 @@ def run_incident(arguments: argparse.Namespace) -> list[Figure]:
     return incident.run(arguments)
 
 
+def run_incident_healthy(arguments: argparse.Namespace) -> list[Figure]:
+    """A simulated day without a fault; an hour when it has to be quick."""
+    from benchmarks import incident_healthy
+
+    figures = incident_healthy.suite(hours=1.0 if arguments.quick else 24.0, seed=arguments.seed)
+    write("incident-healthy", "day", figures, [])
+    show("incident-healthy", figures)
+    return figures
+
+
 def run_slo(arguments: argparse.Namespace) -> list[Figure]:
     """How often burn rate rules cry wolf, and how soon they tell."""
     from benchmarks import slo  # arrays, which the others need not wait for
@@ -256,7 +266,7 @@ SUITES: dict[str, Callable[[argparse.Namespace], list[Figure]]] = {
     "development-sync": run_development_sync, "analytics-ingest": run_analytics_ingest,
     "insights": run_insights, "experiments": run_experiments, "analytics-usage": run_analytics_usage, "detection": run_detection,
     "monitoring-series": run_monitoring_series, "monitoring-logs": run_monitoring_logs, "slo": run_slo, "alert-storm": run_alert_storm,
-    "cause": run_cause, "incident": run_incident, "success": run_success,
+    "cause": run_cause, "incident": run_incident, "incident-healthy": run_incident_healthy, "success": run_success,
 }  # fmt: skip
 
 
