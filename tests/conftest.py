@@ -17,12 +17,15 @@ from tests.support import make_context, sqlite_url
 
 # The files that take longest, by measurement: they begin first, so that no worker is left alone with one of them at the end.
 SLOW = (
-    "test_release_train", "test_feature_toggle", "test_cli_release_reference", "test_audit_store", "test_rest_fuzz", "test_cli_release",
-    "test_rolling", "test_development_sync", "test_development_plan_flow", "test_audit_processes", "test_outbox", "test_approvals_flow",
-    "test_release_resume", "test_quality_api", "test_release_usecases", "test_release_windows", "test_development_plan",
-    "test_dark_launch", "test_quality_flow", "test_store", "test_development_sync_flow", "test_release_toggle", "test_access_store",
-    "test_agent_election", "test_starting", "test_prefect_server", "test_flag_usecases", "test_router_restart", "test_access_routes",
-    "test_quality_suite", "test_quality_real_tools", "test_audit_flow", "test_prometheus",
+    "test_release_train", "test_rest_fuzz", "test_audit_store", "test_feature_toggle", "test_access_routes", "test_audit_processes",
+    "test_release_windows", "test_cli_release", "test_flag_usecases", "test_development_plan", "test_quality_api", "test_access_store",
+    "test_analytics_insights", "test_development_sync", "test_release_usecases", "test_agent_election", "test_dark_launch",
+    "test_prefect_server", "test_outbox", "test_rolling", "test_quality_suite", "test_monitoring_logs", "test_release_toggle",
+    "test_release_resume", "test_store", "test_audit_flow", "test_approvals_flow", "test_starting", "test_cli_release_reference",
+    "test_analytics_experiments_flow", "test_analytics_flow", "test_analytics_events", "test_development_plan_flow",
+    "test_analytics_report_flow", "test_docs", "test_analytics_usage_flow", "test_rest_events", "test_development_sync_flow",
+    "test_incident_event", "test_monitoring_series", "test_quality_flow", "test_router_restart", "test_analytics_experiment",
+    "test_audit_coverage", "test_release_backtest", "test_approvals_release", "test_api_release", "test_monitoring_slo_forecast",
 )  # fmt: skip
 
 # How long an example takes says more about what else runs on the machine than about the code.

@@ -1,5 +1,6 @@
 """The documentation says what the code does, and its links lead somewhere."""
 
+import functools
 import re
 import tomllib
 from pathlib import Path
@@ -33,6 +34,7 @@ def links(page: Path) -> list[str]:
     return [link for link in found if not re.match(r"[a-z]+:", link)]
 
 
+@functools.cache
 def anchors(page: Path) -> set[str]:
     """What a link to a part of the page may name: its headings as GitHub spells them, and its own ids."""
     text = page.read_text(encoding="utf-8")
