@@ -94,10 +94,10 @@ def host_candidates(facts: Facts) -> Iterator[Candidate]:
         if limit is None or level.after < limit:
             continue
         subject, queue = f"{level.place} {WORDS[level.resource]}", _queue(facts, level)
-        if queue is not None:
+        if queue is not None and _crowded(queue):
             evidence = _of_queue(facts, queue)
-        elif (idle := _nobody_waits(facts, level)) is not None:
-            evidence = iter((idle,))
+        elif queue is not None and queue.after < QUEUE_MIN:
+            evidence = iter((_nobody_waits(level, queue),))
         else:
             evidence = _of_level(facts, level, limit)
         yield Candidate(CauseKind.HOST, subject, (*evidence, *_of_host(facts, level)), {}, facts.service)
@@ -119,18 +119,14 @@ def _said(facts: Facts, resource: str, error: ErrorFacts) -> Candidate:
 
 
 def _queue(facts: Facts, level: LevelFacts) -> LevelFacts | None:
-    """Programs that wait for the processors of that host, where they are many more than before."""
+    """Programs that want the processors of that host, where they are counted."""
     if level.resource != "cpu_pct":
         return None
-    found = next((each for each in facts.levels if (each.place, each.resource) == (level.place, "run_queue")), None)
-    return found if found is not None and _crowded(found) else None
+    return next((each for each in facts.levels if (each.place, each.resource) == (level.place, "run_queue")), None)
 
 
-def _nobody_waits(facts: Facts, level: LevelFacts) -> Evidence | None:
-    """A processor that works is no harm while what wants it gets it; only where the queue is measured that can be told."""
-    queue = next((each for each in facts.levels if (each.place, each.resource) == (level.place, "run_queue")), None)
-    if level.resource != "cpu_pct" or queue is None or queue.after >= QUEUE_MIN:
-        return None
+def _nobody_waits(level: LevelFacts, queue: LevelFacts) -> Evidence:
+    """A processor that works is no harm while what wants it gets it."""
     text = f"{level.place}: CPU at {level.after:.0f} %, but only {queue.after:.1f} programs for each processor want to run"
     return Evidence(text, BUSY_NATS)
 
